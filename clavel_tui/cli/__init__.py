@@ -1,0 +1,1 @@
+"""The command line: one file a verb. stdout carries results, stderr diagnostics; exit codes tell outcomes apart."""

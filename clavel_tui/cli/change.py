@@ -1,0 +1,134 @@
+"""`update`, `rollback`, `restart`, `stop`, `remove`, `hold`, `release`, `forget`: plan, preview, confirm, run, verify, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
+
+from clavel_tui.cli import output
+from clavel_tui.cli.context import Context
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.operation import EXIT_CODES, Event, Operation, Outcome, Plan, Request, Verb
+from clavel_tui.domain.text import clean
+from clavel_tui.fleet.client import FleetClient
+
+SEVERAL = 4
+
+
+async def change(context: Context) -> int:
+    """One verb on one stack of one unit, or of all units that --unit and --tag mean."""
+    args = context.args
+    if args.verb == "update" and args.check:
+        return await _check_images(context)
+    async with context.doors.client() as client:
+        requests = _requests(context)
+        plans = await asyncio.gather(*(client.plan(r) for r in requests))
+        refused = [p for p in plans if p.refusal]
+        good = [p for p in plans if not p.refusal]
+        for plan in refused:
+            output.note(f"{plan.title}: refused: {plan.refusal}")
+        for plan in good:
+            _preview(plan)
+        if args.dry_run:
+            return EXIT_CODES[Outcome.REFUSED] if refused else 0
+        if not good:
+            return EXIT_CODES[Outcome.REFUSED]
+        if not args.yes and not output.confirmed(f"{args.verb} {len(good)} stack{'s' if len(good) > 1 else ''} now?"):
+            return EXIT_CODES[Outcome.CANCELLED]
+        done = await asyncio.gather(*(_carry(client, plan, context) for plan in good))
+    return _report(context, done, refused)
+
+
+def _requests(context: Context) -> list[Request]:
+    args = context.args
+    names = context.chosen(context.doors.fleet())
+    if not args.unit and not args.tag:
+        names = [u.name for u in context.doors.fleet().units if u.stack(args.stack)]
+    if not names:
+        raise RefusedError(f"no unit is meant: no unit has a stack {args.stack}, or --unit and --tag name none")
+    if len(names) > 1 and not args.tag and not args.unit:
+        raise RefusedError(f"{args.stack} is on {', '.join(names)}: say which with --unit, or mean several with --tag")
+    return [
+        Request(
+            unit=name,
+            stack=args.stack,
+            verb=Verb(args.operation),
+            release=getattr(args, "to", None) or "",
+            service=getattr(args, "service", None) or "",
+            unhold=getattr(args, "unhold", False),
+            reason=clean(args.reason or "", 300),
+        )
+        for name in names
+    ]
+
+
+def _preview(plan: Plan) -> None:
+    output.note(plan.title)
+    for command in plan.commands:
+        output.note(f"  $ {command}")
+    for image in plan.images:
+        after = f" -> {image.after}" if image.after and image.after != image.before else ""
+        output.note(f"  image {image.service}: {image.before or 'none'}{after}  {image.note}")
+    for file in plan.files:
+        output.note(f"  {file.kind} file {file.path}")
+        for line in file.diff:
+            output.note(f"    {line}")
+    for text in plan.notes:
+        output.note(f"  note: {text}")
+
+
+async def _carry(client: FleetClient, plan: Plan, context: Context) -> Operation:
+    ident = await client.submit(plan, clean(context.args.reason or "", 300))
+    telling = asyncio.create_task(_tell(client, ident, plan))
+    try:
+        return await client.wait(ident)
+    finally:
+        await asyncio.sleep(0.3)
+        telling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await telling
+
+
+async def _tell(client: FleetClient, ident: str, plan: Plan) -> None:
+    """Progress: steps and words on a terminal and in a log alike; the commands' own output only with --verbose."""
+    async for event in client.events(0):
+        if event.operation == ident and (line := _line(event)):
+            print(f"{plan.request.unit}: {line}", file=sys.stderr)
+
+
+def _line(event: Event) -> str:
+    return {"step": f"· {event.text}", "say": event.text, "warn": f"! {event.text}", "state": event.text}.get(event.kind, "")
+
+
+def _report(context: Context, done: Sequence[Operation], refused: Sequence[Plan]) -> int:
+    if context.json:
+        output.as_json(
+            {
+                "operations": [o.model_dump(mode="json") for o in done],
+                "refused": [{"unit": p.request.unit, "stack": p.request.stack, "why": p.refusal} for p in refused],
+            }
+        )
+    else:
+        for o in done:
+            output.result(f"{o.request.unit} {o.request.stack}: {o.word}: {o.text}")
+    codes = {EXIT_CODES[o.outcome or Outcome.UNKNOWN] for o in done} | ({EXIT_CODES[Outcome.REFUSED]} if refused else set())
+    return codes.pop() if len(codes) == 1 else SEVERAL
+
+
+async def _check_images(context: Context) -> int:
+    """`update --check`: which images have another digest at their registry. Changes nothing."""
+    found: list[dict[str, str]] = []
+    async with context.doors.client(settle=False) as client:
+        for request in _requests(context):
+            images = await client.check_images(request.unit, request.stack)
+            found.extend(
+                {"unit": request.unit, "stack": request.stack, "ref": ref, "state": word, "why": why}
+                for ref, (word, why) in images.items()
+            )
+    if context.json:
+        output.as_json(found)
+    else:
+        output.table(("UNIT", "STACK", "IMAGE", "STATE", "WHY"), [tuple(row.values()) for row in found])
+    return 0

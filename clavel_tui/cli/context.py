@@ -1,0 +1,45 @@
+"""What a verb is given: its arguments, and the doors that the wiring opens for it."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from clavel_tui.domain.unit import Fleet
+from clavel_tui.fleet.client import FleetClient
+
+
+class Doors(Protocol):
+    """Opened by the wiring, since a face knows neither files nor connections."""
+
+    def fleet(self) -> Fleet:
+        """The fleet's files, read and checked.
+
+        Raises:
+            InventoryError: with everything that is wrong.
+        """
+        ...
+
+    def client(self, *, settle: bool = True) -> AbstractAsyncContextManager[FleetClient]:
+        """A client for one command. ``settle``: what a crash left open is settled first."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """One run of one verb."""
+
+    args: argparse.Namespace
+    doors: Doors
+
+    @property
+    def json(self) -> bool:
+        """Whether results are wanted as JSON."""
+        return bool(getattr(self.args, "json", False))
+
+    def chosen(self, fleet: Fleet) -> list[str]:
+        """Names of the units that --unit and --tag mean; all where neither was said."""
+        units, tags = set(self.args.unit or ()), set(self.args.tag or ())
+        return [u.name for u in fleet.units if (not units or u.name in units) and tags <= set(u.tags)]

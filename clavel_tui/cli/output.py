@@ -1,0 +1,40 @@
+"""Printing: results to stdout, as lines or as JSON; everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def result(text: str) -> None:
+    """A line of the result. A pipe that was closed ends the command quietly."""
+    print(text)
+
+
+def as_json(value: Any) -> None:  # noqa: ANN401  whatever json takes
+    """The result as one JSON document."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def note(text: str) -> None:
+    """For the person at the keyboard; never part of the result."""
+    print(text, file=sys.stderr)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as they need to be, parted by two blanks; the last one is not padded."""
+    widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
+    for row in (header, *rows):
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def confirmed(question: str) -> bool:
+    """Asks on the terminal. Where there is none nobody confirms."""
+    if not sys.stdin.isatty():
+        note("not confirmed: there is no terminal to ask on; say --yes")
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

@@ -1,0 +1,95 @@
+"""The arguments of every verb. Global options may stand before or behind the verb."""
+
+from __future__ import annotations
+
+import argparse
+
+from clavel_tui.domain.operation import EXIT_CODES, WORDS
+
+
+def build() -> argparse.ArgumentParser:
+    """The whole parser. Without a verb the console opens."""
+    parser = argparse.ArgumentParser(
+        prog="clavel-tui",
+        description="See what a fleet runs, what it should run, and put it right, or back.",
+        epilog="Exit codes: "
+        + ", ".join(f"{code} {WORDS[outcome]}" for outcome, code in EXIT_CODES.items())
+        + "; 2 wrong usage or files, 4 several stacks with different outcomes.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    _globals(parser)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, text in (("units", "one line a unit"), ("stacks", "one line a stack")):
+        _choosing(_verb(verbs, name, text))
+    _verb(verbs, "show", "everything that is known of one unit").add_argument("name", metavar="UNIT")
+    _changes(verbs)
+    logs = _choosing(_verb(verbs, "logs", "a stack's logs"))
+    logs.add_argument("stack", metavar="STACK")
+    logs.add_argument("--service")
+    logs.add_argument("--tail", type=int, default=200)
+    logs.add_argument("-f", "--follow", action="store_true")
+    history = _verb(verbs, "history", "operations: who, when, from what, how they ended; `history export` writes all as JSON")
+    history.add_argument("id", nargs="?", metavar="ID|export")
+    history.add_argument("--limit", type=int, default=50)
+    _verb(verbs, "unlock", "settle dead jobs of a unit; never breaks a live lock").add_argument("name", metavar="UNIT")
+    _choosing(_verb(verbs, "trust", "accept a unit's host key after looking at its fingerprint"))
+    _verb(verbs, "check", "read the fleet's files without touching a unit")
+    demo = _verb(verbs, "demo", "eleven units on loopback: no root, no Nix, no Docker; leaves nothing behind")
+    demo.add_argument("rest", nargs=argparse.REMAINDER, metavar="VERB ...", help="run a verb in the demo instead of the console")
+    return parser
+
+
+def _globals(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
+    unset = argparse.SUPPRESS if behind else None
+    parser.add_argument(
+        "--fleet",
+        default=unset,
+        metavar="DIR",
+        help="the folder of fleet.toml (else $CLAVEL_FLEET, else upward from here)",
+    )
+    parser.add_argument("--db", default=unset, metavar="FILE", help="the journal (else in your data folder)")
+    parser.add_argument("--ssh-config", default=unset, metavar="FILE", help="instead of ~/.ssh/config")
+    parser.add_argument("--known-hosts", default=unset, metavar="FILE", help="instead of ~/.ssh/known_hosts")
+    parser.add_argument("--identity", default=unset, metavar="FILE", help="use this SSH key only")
+
+
+def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=text, description=text)
+    _globals(parser, behind=True)
+    parser.add_argument("--json", action="store_true", help="the result as JSON, with stable keys")
+    return parser
+
+
+def _choosing(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--unit", action="append", metavar="NAME", help="this unit; may be said again")
+    parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
+    return parser
+
+
+def _changes(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = {
+        "update": ("update", "put the repository's files and pull newer images; what goes bad returns by itself"),
+        "rollback": ("rollback", "back to the last known good release, or to any recorded one; the stack is then held"),
+        "hold": ("hold", "hold the stack at what runs"),
+        "release": ("unhold", "release the hold"),
+        "restart": ("restart", "restart the stack, or one service"),
+        "stop": ("stop", "stop the stack's services"),
+        "remove": ("remove", "docker compose down; releases, files and volumes are kept"),
+        "forget": ("forget", "forget one release, with what kept its images"),
+    }
+    for name, (operation, text) in words.items():
+        parser = _choosing(_verb(verbs, name, text))
+        parser.set_defaults(operation=operation)
+        parser.add_argument("stack", metavar="STACK")
+        parser.add_argument("--reason", help="why; kept in the journal")
+        parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+        parser.add_argument("--dry-run", action="store_true", help="preview only")
+        if name in {"update", "restart", "stop"}:
+            parser.add_argument("--service", help="only this service")
+        if name == "update":
+            parser.add_argument("--unhold", action="store_true", help="release a hold with it")
+            parser.add_argument("--check", action="store_true", help="only tell which images have a newer digest")
+        if name in {"rollback", "hold", "forget"}:
+            parser.add_argument(
+                "--to", metavar="RELEASE", required=name == "forget", help="its id, or an unmistakable beginning of it"
+            )

@@ -1,0 +1,21 @@
+"""From a verb's name to what does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from clavel_tui.cli import change, look, units
+from clavel_tui.cli.context import Context
+
+VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
+    "units": units.units,
+    "stacks": units.stacks,
+    "show": units.show,
+    "logs": look.logs,
+    "history": look.history,
+    "unlock": look.unlock,
+    "trust": look.trust,
+    "check": look.check,
+    **dict.fromkeys(("update", "rollback", "restart", "stop", "remove", "hold", "release", "forget"), change.change),
+}

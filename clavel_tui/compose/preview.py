@@ -1,0 +1,97 @@
+"""What would change: files against files, images against images. Pure; values of env files never leave masked."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from clavel_tui.domain import limits
+from clavel_tui.domain.operation import FileChange, ImageChange
+from clavel_tui.domain.release import Release
+from clavel_tui.domain.stackview import StackView
+from clavel_tui.domain.text import clean, short_id
+
+Files = Mapping[str, bytes]
+
+
+def file_changes(old: Files, new: Files, removed: frozenset[str] = frozenset()) -> tuple[FileChange, ...]:
+    """How the folder would change. ``removed``: names that would go; other names that only ``old`` has stay."""
+    return tuple(_changes(old, new, removed))
+
+
+def _changes(old: Files, new: Files, removed: frozenset[str]) -> Iterator[FileChange]:
+    for name in sorted({*old, *new}):
+        before, after = old.get(name), new.get(name)
+        if before == after or (after is None and name not in removed):
+            continue
+        kind = "new" if before is None else "removed" if after is None else "changed"
+        yield FileChange(path=clean(name, 200), kind=kind, diff=_diff(name, before or b"", after or b""))
+
+
+def _diff(name: str, before: bytes, after: bytes) -> tuple[str, ...]:
+    try:
+        old, new = before.decode().splitlines(), after.decode().splitlines()
+    except UnicodeDecodeError:
+        return ("(not text)",)
+    if is_secret(name):
+        old, new = [masked(line) for line in old], [masked(line) for line in new]
+    lines = [clean(line, 200) for line in difflib.unified_diff(old, new, lineterm="", n=2)][2:]
+    return tuple(lines[: limits.DIFF_LINES])
+
+
+def is_secret(name: str) -> bool:
+    """Env files hold passwords as a rule."""
+    base = name.rpartition("/")[2]
+    return base.startswith(".env") or base.endswith((".env", ".key", ".pem")) or "secret" in base
+
+
+def masked(line: str) -> str:
+    """The name of a variable, and a mark that differs when the value does."""
+    key, equals, value = line.partition("=")
+    if not equals:
+        return line if line.startswith("#") or not line.strip() else "••••"
+    return f"{key}=••••{hashlib.sha256(value.encode()).hexdigest()[:4] if value else ''}"
+
+
+def update_images(view: StackView, newer: Mapping[str, tuple[str, str]], service: str) -> tuple[ImageChange, ...]:
+    """What is known before the pull: for each service, whether its registry has another image."""
+    words = {
+        "same": "its registry has the same image",
+        "newer": "its registry has a newer image",
+        "pinned": "pinned by digest",
+        "unknown": "its registry could not be asked",
+    }
+    found: dict[str, ImageChange] = {}
+    for container in view.containers:
+        if service and container.service != service:
+            continue
+        word, why = newer.get(container.ref, ("unknown", ""))
+        note = words.get(word, word) + (f": {clean(why, 120)}" if why else "")
+        found[container.service] = ImageChange(
+            service=container.service,
+            before=short_id(container.image),
+            after="new" if word == "newer" else "",
+            note=f"{container.ref}: {note}",
+        )
+    return tuple(found[name] for name in sorted(found))
+
+
+def rollback_images(view: StackView, release: Release) -> tuple[ImageChange, ...]:
+    """Each service from what it runs to what was recorded."""
+    now = {c.service: c for c in view.containers}
+    changes = [
+        ImageChange(
+            service=s.service,
+            before=short_id(now[s.service].image) if s.service in now else "",
+            after=short_id(s.image),
+            note="stays" if s.service in now and now[s.service].image == s.image else s.ref,
+        )
+        for s in release.services
+    ]
+    gone = sorted(set(now) - {s.service for s in release.services})
+    changes.extend(
+        ImageChange(service=name, before=short_id(now[name].image), note="removed: the release had no such service")
+        for name in gone
+    )
+    return tuple(changes)

@@ -1,0 +1,120 @@
+"""Every command, declared once: help, footer, README's table of keys and the CLI's verbs are made from this."""
+
+from __future__ import annotations
+
+from clavel_tui.domain.model import Model
+
+
+class Command(Model):
+    """A thing that a person can ask for. ``mutates``: it changes a unit. ``verb``: its name in the CLI, if it has one."""
+
+    id: str
+    key: str
+    name: str
+    tooltip: str
+    mutates: bool = False
+    verb: str = ""
+    shown: bool = True
+    """In the footer; all of them are in the help."""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        id="update",
+        key="u",
+        name="Update",
+        tooltip="Update the selected stack: preview first",
+        mutates=True,
+        verb="update",
+    ),
+    Command(
+        id="rollback",
+        key="r",
+        name="Roll back",
+        tooltip="Roll the selected stack back to the last known good, or any release",
+        mutates=True,
+        verb="rollback",
+    ),
+    Command(id="logs", key="l", name="Logs", tooltip="Follow the logs of the selected stack", verb="logs"),
+    Command(id="filter", key="slash", name="Filter", tooltip="Show units whose name, tag, stack or health matches"),
+    Command(id="refresh", key="R", name="Refresh", tooltip="Look at every unit now"),
+    Command(
+        id="restart",
+        key="t",
+        name="Restart",
+        tooltip="Restart the selected stack",
+        mutates=True,
+        verb="restart",
+        shown=False,
+    ),
+    Command(
+        id="stop",
+        key="S",
+        name="Stop",
+        tooltip="Stop the selected stack's services",
+        mutates=True,
+        verb="stop",
+        shown=False,
+    ),
+    Command(
+        id="hold",
+        key="H",
+        name="Hold",
+        tooltip="Hold the stack at what runs, or release the hold",
+        mutates=True,
+        verb="hold",
+        shown=False,
+    ),
+    Command(
+        id="cancel",
+        key="c",
+        name="Cancel",
+        tooltip="Ask the running operation of this unit to stop at its next safe point",
+        mutates=True,
+        shown=False,
+    ),
+    Command(
+        id="undo",
+        key="z",
+        name="Undo",
+        tooltip="Go back to what ran before the selected operation",
+        mutates=True,
+        shown=False,
+    ),
+    Command(
+        id="details",
+        key="enter",
+        name="Details",
+        tooltip="From the list to the unit's stacks, and back with esc",
+        shown=False,
+    ),
+    Command(id="fleet", key="1", name="Fleet", tooltip="Units, deployments, agents"),
+    Command(
+        id="history",
+        key="5",
+        name="History",
+        tooltip="Every operation: who, when, from what, how it ended",
+        verb="history",
+    ),
+    Command(id="help", key="question_mark", name="Help", tooltip="All keys"),
+    Command(id="quit", key="q", name="Quit", tooltip="Leave; running operations go on, on their units"),
+)
+
+MOVES: tuple[tuple[str, str], ...] = (
+    ("arrows, h j k l", "move"),
+    ("tab", "next pane"),
+    ("esc", "back"),
+    ("y / n", "yes or no in a dialog"),
+)
+
+
+def command(ident: str) -> Command:
+    """The command of that id.
+
+    Raises:
+        KeyError: no such command.
+    """
+    found = next((c for c in COMMANDS if c.id == ident), None)
+    if found is None:
+        raise KeyError(ident)
+    return found

@@ -1,0 +1,170 @@
+"""An Operation: a piece of work on Units with one life, `plan → preview → confirm → run → verify → settle`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from clavel_tui.domain.model import Model
+
+
+class Verb(StrEnum):
+    """What is done to a stack. The words are those of the CLI and of the script on the unit."""
+
+    UPDATE = "update"
+    ROLLBACK = "rollback"
+    RESTART = "restart"
+    STOP = "stop"
+    REMOVE = "remove"
+    HOLD = "hold"
+    UNHOLD = "unhold"
+    FORGET = "forget"
+
+
+class State(StrEnum):
+    """Where an operation stands in its life."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+    """A crash or a lost unit left it so; it is settled only after the unit was seen."""
+    SETTLED = "settled"
+
+
+class Outcome(StrEnum):
+    """How it ended. Different words on the screen, different exit codes in the CLI."""
+
+    SUCCEEDED = "succeeded"
+    NO_CHANGE = "nochange"
+    FAILED = "failed"
+    RETURNED = "returned"
+    """It went bad and returned to the recorded release by itself, verified."""
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """The job died: the unit was restarted, lost its power, or the job was killed."""
+    NEVER_STARTED = "never-started"
+    UNREACHABLE = "unreachable"
+    UNKNOWN = "unknown"
+
+
+EXIT_CODES: dict[Outcome, int] = {
+    Outcome.SUCCEEDED: 0,
+    Outcome.NO_CHANGE: 0,
+    Outcome.FAILED: 1,
+    Outcome.REFUSED: 3,
+    Outcome.RETURNED: 5,
+    Outcome.UNREACHABLE: 6,
+    Outcome.CANCELLED: 7,
+    Outcome.INTERRUPTED: 8,
+    Outcome.UNKNOWN: 9,
+    Outcome.NEVER_STARTED: 11,
+}
+"""Exit codes of the CLI. 2 is wrong usage or a fleet that cannot be read; 4 is several units with different outcomes."""
+
+WORDS: dict[Outcome, str] = {
+    Outcome.SUCCEEDED: "succeeded",
+    Outcome.NO_CHANGE: "no change",
+    Outcome.FAILED: "failed",
+    Outcome.RETURNED: "returned by itself",
+    Outcome.REFUSED: "refused",
+    Outcome.CANCELLED: "cancelled",
+    Outcome.INTERRUPTED: "interrupted",
+    Outcome.NEVER_STARTED: "never started",
+    Outcome.UNREACHABLE: "unreachable",
+    Outcome.UNKNOWN: "unknown",
+}
+
+
+class Origin(Model):
+    """By whom, from which revision, and why: it goes with every operation."""
+
+    operator: str
+    host: str = ""
+    revision: str = ""
+    dirty: bool = False
+    reason: str = ""
+
+
+class Request(Model):
+    """What a person asks for: a verb on a stack of a unit. Nothing in it was looked up yet."""
+
+    unit: str
+    stack: str
+    verb: Verb
+    release: str = ""
+    service: str = ""
+    unhold: bool = False
+    reason: str = ""
+
+
+class FileChange(Model):
+    """How one file would change: ``diff`` as unified lines; values of env files are masked."""
+
+    path: str
+    kind: str
+    diff: tuple[str, ...] = ()
+
+
+class ImageChange(Model):
+    """What a service runs and what it would run; ``note`` where that is not known beforehand."""
+
+    service: str
+    before: str = ""
+    after: str = ""
+    note: str = ""
+
+
+class Plan(Model):
+    """What would happen, for a person to confirm. ``refusal`` is a sentence when it cannot be done at all."""
+
+    request: Request
+    title: str
+    commands: tuple[str, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    images: tuple[ImageChange, ...] = ()
+    notes: tuple[str, ...] = ()
+    refusal: str = ""
+    fingerprint: str = ""
+    """What was seen on the unit. A job that finds something else under its lock refuses."""
+    release: str = ""
+    """The whole id of the release that a rollback goes to."""
+    born: str = ""
+
+
+class Operation(Model):
+    """One row of the journal."""
+
+    id: str
+    request: Request
+    origin: Origin
+    state: State
+    outcome: Outcome | None = None
+    text: str = ""
+    step: str = ""
+    release: str = ""
+    """The release that ran when it ended, where it is known."""
+    came_from: str = ""
+    """The release that ran before: what `z` returns to."""
+    born: str = ""
+    lost: bool = False
+    """The connection was lost meanwhile, and the outcome was learnt from the unit later."""
+    started: float = 0.0
+    ended: float | None = None
+
+    @property
+    def word(self) -> str:
+        """How it stands, in words."""
+        if self.state is State.SETTLED and self.outcome:
+            return WORDS[self.outcome]
+        return {State.PLANNED: "planned", State.RUNNING: "running"}.get(self.state, "unknown")
+
+
+class Event(Model):
+    """What happened, in order. ``seq`` is the journal's number: a reader that sees a gap asks for a fresh snapshot."""
+
+    seq: int
+    at: float
+    kind: str
+    operation: str = ""
+    unit: str = ""
+    text: str = ""

@@ -1,0 +1,28 @@
+"""Remote text is data: control characters are stripped and lengths bounded before it meets a screen or a journal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from clavel_tui.domain import limits
+
+
+def clean(text: str, most: int = limits.LINE_CHARS) -> str:
+    """One line of text without escape sequences, controls or direction overrides, at most ``most`` characters."""
+    if text.isascii() and text.isprintable():
+        return text if len(text) <= most else text[: most - 1] + "…"
+    kept = "".join(" " if c == "\t" else c for c in text if c == "\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
+    return kept if len(kept) <= most else kept[: most - 1] + "…"
+
+
+def short_id(ident: str) -> str:
+    """An image ID or digest as people read it: twelve characters, without `sha256:`."""
+    return ident.rpartition(":")[2][:12]
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit: `12 s`, `5 min`, `3 h`, `9 d`."""
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {word}"
+    return f"{max(seconds, 0):.0f} s"

@@ -1,0 +1,118 @@
+"""A Unit: a machine or environment that the fleet's files name, and how it is reached."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from clavel_tui.domain.model import Model
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+StackName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+class UnitType(StrEnum):
+    """What kind of system runs there."""
+
+    NIXOS = "nixos"
+    DARWIN = "darwin"
+    LINUX = "linux"
+    CONTAINER = "container"
+    IOT = "iot"
+
+
+class Expected(StrEnum):
+    """Whether its absence is an alarm. A laptop sleeps; a server does not."""
+
+    ALWAYS = "always"
+    SOMETIMES = "sometimes"
+
+
+class Elevate(StrEnum):
+    """How root's rights are had: logged in as root, by sudo without a password, or with one that is asked for."""
+
+    NONE = "none"
+    SUDO = "sudo"
+    SUDO_PASSWORD = "sudo-password"  # noqa: S105  a word, not a secret
+
+
+class Stack(Model):
+    """A Docker Compose project of a Unit: where it stands there, and how an update of it is judged."""
+
+    name: StackName
+    path: str
+    """Its folder on the unit, absolute."""
+    source: str = ""
+    """Its folder in the repository; empty where only the unit has it."""
+    data: tuple[str, ...] = ()
+    """Top-level folders that services write to: never recorded, replaced or put back."""
+    pre_update: str = ""
+    """A shell line that runs on the unit, in the stack's folder, before images are pulled: a database dump, say."""
+    health_seconds: int = Field(120, ge=5, le=3600)
+    grace_seconds: int = Field(3, ge=0, le=600)
+    """How long all services must stay well in a row."""
+    pull_seconds: int = Field(1800, ge=10, le=86400)
+    keep_releases: int = Field(5, ge=1, le=100)
+    archive: bool = False
+    """Keep each release's images on disk as well, so that even `docker system prune -af` cannot take them."""
+    build: bool = False
+    confirm_seconds: int = Field(0, ge=0, le=3600)
+    """Return by itself unless somebody confirms over a new connection: for a stack that carries your way in."""
+    on_failure: str = Field("return", pattern="^(return|leave)$")
+    first_failure: str = Field("down", pattern="^(down|up)$")
+    min_free_mib: int = Field(256, ge=0)
+
+
+class Check(Model):
+    """Something that must hold on the unit: a systemd unit that is active, or a command that exits 0."""
+
+    systemd: str = ""
+    command: str = ""
+
+    @property
+    def line(self) -> str:
+        """As the probe's fragment reads it."""
+        return f"systemd {self.systemd}" if self.systemd else f"command {self.command}"
+
+
+class Unit(Model):
+    """A machine of the fleet."""
+
+    name: Name
+    type: UnitType
+    arch: str
+    address: str
+    user: str = ""
+    port: int = Field(0, ge=0, le=65535)
+    """0: what ssh_config says, else 22."""
+    elevate: Elevate = Elevate.NONE
+    expected: Expected = Expected.ALWAYS
+    tags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    metadata: dict[str, str] = {}
+    stacks: tuple[Stack, ...] = ()
+    checks: tuple[Check, ...] = ()
+    tools: tuple[str, ...] = ()
+    """Folders that are looked in first for docker and the like."""
+    state: str = "/var/lib/clavel"
+    docker_config: str = ""
+
+    def stack(self, name: str) -> Stack | None:
+        """The stack of that name, if the fleet's files name it."""
+        return next((s for s in self.stacks if s.name == name), None)
+
+
+class Fleet(Model):
+    """All Units, in the order of their names."""
+
+    name: str
+    units: tuple[Unit, ...] = ()
+    root: str = ""
+    """The folder that holds fleet.toml."""
+
+    def unit(self, name: str) -> Unit | None:
+        """The unit of that name."""
+        return next((u for u in self.units if u.name == name), None)

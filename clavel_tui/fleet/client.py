@@ -1,0 +1,85 @@
+"""The one door of every face. Operations implement it in process; a client of a coordinator elsewhere may do so over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from clavel_tui.domain.operation import Event, Operation, Plan, Request
+from clavel_tui.fleet.state import FleetState, UnitState
+
+
+class FleetClient(Protocol):
+    """Subscribe first, then take a snapshot: no event falls between. A gap in ``seq`` asks for a fresh snapshot."""
+
+    async def snapshot(self) -> FleetState:
+        """The fleet as it is known now; the first one comes from the cache, before any connection is made."""
+        ...
+
+    def events(self, after: int) -> AsyncIterator[Event]:
+        """Events behind ``after``, as they come, for ever."""
+        ...
+
+    async def refresh(self, units: Sequence[str] = ()) -> None:
+        """Looks at these units now, or at all; returns when all have answered or failed."""
+        ...
+
+    async def plan(self, request: Request) -> Plan:
+        """What would happen. Changes nothing."""
+        ...
+
+    async def submit(self, plan: Plan, reason: str = "") -> str:
+        """Starts what was confirmed and returns the operation's id at once."""
+        ...
+
+    async def wait(self, operation: str) -> Operation:
+        """Returns when the operation is settled, or left unknown because its unit cannot be reached."""
+        ...
+
+    async def cancel(self, operation: str) -> str:
+        """Asks it to stop at its next safe point; returns a sentence for the person who asked."""
+        ...
+
+    async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
+        """Operations, the newest first."""
+        ...
+
+    async def operation(self, ident: str) -> Operation | None:
+        """One operation by its id or an unmistakable beginning of it."""
+        ...
+
+    async def operation_events(self, operation: str) -> Sequence[Event]:
+        """All that was journalled of one operation."""
+        ...
+
+    async def logs(self, unit: str, stack: str, service: str, *, tail: int, follow: bool, on_line: Callable[[str], None]) -> str:
+        """A stack's logs by line; returns what went wrong, or nothing."""
+        ...
+
+    async def check_images(self, unit: str, stack: str) -> dict[str, tuple[str, str]]:
+        """For each image reference that runs, whether its registry has a newer one. Changes nothing."""
+        ...
+
+    async def unlock(self, unit: str) -> Sequence[str]:
+        """Settles dead jobs of the unit; never breaks a live lock."""
+        ...
+
+    async def fingerprint(self, unit: str) -> tuple[str, str]:
+        """The host key that the unit shows now: its fingerprint, and the line that accepting it would write."""
+        ...
+
+    async def trust(self, line: str) -> str:
+        """Writes that line to known_hosts; returns the file's name."""
+        ...
+
+    async def watch(self) -> None:
+        """Goes on looking at every unit until cancelled, and settles what a crash left open."""
+        ...
+
+    async def close(self) -> None:
+        """Leaves. Jobs that run go on, on their units."""
+        ...
+
+    def unit_now(self, name: str) -> UnitState | None:
+        """The unit as it is known at this moment, without waiting."""
+        ...

@@ -1,0 +1,153 @@
+"""Writing and reading the journal. Every write is one transaction, committed before it is told to anybody."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from clavel_tui.domain import limits
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.operation import Event, Operation, State
+from clavel_tui.domain.text import clean
+from clavel_tui.store import Database
+
+Note = tuple[str, str, str, str]
+"""(kind, operation, unit, text) of an event that is to be written."""
+
+
+class Journal:
+    """The journal in one database. ``runner`` names this process, so that another one can tell whether it still lives."""
+
+    def __init__(self, database: Database, runner: str, now: Callable[[], float] = time.time) -> None:
+        self._db = database
+        self._runner = runner
+        self._now = now
+
+    async def begin(self, operation: Operation) -> None:
+        """The intent, on disk before the effect."""
+        async with self._db.transaction() as write:
+            await write.execute(
+                "INSERT INTO operations (id, unit, stack, verb, state, outcome, started, ended, runner, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (operation.id, *_columns(operation), self._runner, operation.model_dump_json()),
+            )
+            await self._append(write, [("begun", operation.id, operation.request.unit, _title(operation))])
+
+    async def record(self, notes: Sequence[Note], operation: Operation | None = None, log_offset: int | None = None) -> None:
+        """Events, the operation as it stands now, and how far its log was read: together, so nothing is told twice."""
+        async with self._db.transaction() as write:
+            await self._append(write, notes)
+            if operation:
+                await write.execute(
+                    "UPDATE operations SET unit=?, stack=?, verb=?, state=?, outcome=?, started=?, ended=?, body=? WHERE id=?",
+                    (*_columns(operation), operation.model_dump_json(), operation.id),
+                )
+                if log_offset is not None:
+                    await write.execute("UPDATE operations SET log_offset=? WHERE id=?", (log_offset, operation.id))
+
+    async def settle(self, operation: Operation) -> bool:
+        """The last word of an operation. False when another console has settled it meanwhile."""
+        async with self._db.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE operations SET state=?, outcome=?, ended=?, body=? WHERE id=? AND state <> 'settled'",
+                (operation.state.value, operation.outcome, operation.ended, operation.model_dump_json(), operation.id),
+            )
+            if cursor.rowcount != 1:
+                return False
+            await self._append(write, [("settled", operation.id, operation.request.unit, f"{operation.word}: {operation.text}")])
+        return True
+
+    async def adopt(self, ident: str, dead_runner: str) -> bool:
+        """Takes over an operation whose console is dead. False when another console was faster."""
+        async with self._db.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE operations SET runner=? WHERE id=? AND runner=? AND state <> 'settled'",
+                (self._runner, ident, dead_runner),
+            )
+            return cursor.rowcount == 1
+
+    async def save_facts(self, unit: str, facts: Facts | None, trouble: str) -> None:
+        """What was last known: ``facts`` None leaves the older ones, with the trouble beside them."""
+        async with self._db.transaction() as write:
+            if facts:
+                await write.execute(
+                    "INSERT OR REPLACE INTO facts VALUES (?,?,?,?)", (unit, facts.at, trouble, facts.model_dump_json())
+                )
+            else:
+                await write.execute(
+                    "INSERT INTO facts VALUES (?,?,?,NULL) ON CONFLICT (unit) DO UPDATE SET trouble=excluded.trouble",
+                    (unit, self._now(), trouble),
+                )
+
+    async def open_operations(self) -> list[tuple[Operation, str, int]]:
+        """Unsettled operations, each with the console that ran it and how far its log was read."""
+        rows = await self._db.rows(
+            "SELECT body, runner, log_offset FROM operations WHERE state <> ? ORDER BY started", (State.SETTLED,)
+        )
+        return [(Operation.model_validate_json(body), runner, offset) for body, runner, offset in rows]
+
+    async def operations(self, limit: int = 200, unit: str = "") -> list[Operation]:
+        """The newest first."""
+        where, values = ("WHERE unit=?", [unit]) if unit else ("", [])
+        rows = await self._db.rows(f"SELECT body FROM operations {where} ORDER BY started DESC LIMIT ?", (*values, limit))
+        return [Operation.model_validate_json(row[0]) for row in rows]
+
+    async def operation(self, ident: str) -> Operation | None:
+        """By its id, or by an unmistakable beginning of it."""
+        rows = await self._db.rows("SELECT body FROM operations WHERE substr(id, 1, ?) = ? LIMIT 2", (len(ident), ident))
+        return Operation.model_validate_json(rows[0][0]) if len(rows) == 1 else None
+
+    async def events(self, after: int = 0, operation: str = "", limit: int = 1000) -> list[Event]:
+        """In order. ``operation`` limits them to one."""
+        where, values = ("AND operation=?", [operation]) if operation else ("", [])
+        sql = f"SELECT seq, at, kind, operation, unit, text FROM events WHERE seq > ? {where} ORDER BY seq LIMIT ?"  # noqa: S608
+        rows = await self._db.rows(sql, (after, *values, limit))
+        return [Event(seq=r[0], at=r[1], kind=r[2], operation=r[3], unit=r[4], text=r[5]) for r in rows]
+
+    async def last_seq(self) -> int:
+        """The newest event's number."""
+        return int(await self._db.value("SELECT max(seq) FROM events") or 0)
+
+    async def facts(self) -> dict[str, tuple[Facts | None, str]]:
+        """What was last known of every unit, and its trouble. Facts of an older version that no longer fit are left out."""
+        found: dict[str, tuple[Facts | None, str]] = {}
+        for unit, trouble, body in await self._db.rows("SELECT unit, trouble, body FROM facts"):
+            try:
+                found[unit] = (Facts.model_validate_json(body) if body else None, trouble)
+            except ValueError:
+                found[unit] = (None, trouble)
+        return found
+
+    async def tidy(self) -> int:
+        """Forgets events beyond what is kept, oldest first; operations stay for HISTORY_DAYS. Returns how many events went."""
+        async with self._db.transaction() as write:
+            await write.execute(
+                "DELETE FROM operations WHERE state='settled' AND started < ?",
+                (self._now() - limits.HISTORY_DAYS * 86400,),
+            )
+            cursor = await write.execute(
+                "DELETE FROM events WHERE seq <= (SELECT max(seq) FROM events) - ?", (limits.EVENTS_KEPT,)
+            )
+            return cursor.rowcount
+
+    async def _append(self, write: object, notes: Iterable[Note]) -> None:
+        at = self._now()
+        rows = [(at, kind, operation, unit, clean(text)) for kind, operation, unit, text in notes]
+        await write.executemany("INSERT INTO events (at, kind, operation, unit, text) VALUES (?,?,?,?,?)", rows)  # type: ignore[attr-defined]
+
+
+def _columns(operation: Operation) -> tuple[object, ...]:
+    request = operation.request
+    return (
+        request.unit,
+        request.stack,
+        request.verb.value,
+        operation.state.value,
+        operation.outcome,
+        operation.started,
+        operation.ended,
+    )
+
+
+def _title(operation: Operation) -> str:
+    request = operation.request
+    return f"{request.verb.value} {request.stack} on {request.unit} by {operation.origin.operator}"

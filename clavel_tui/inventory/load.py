@@ -1,0 +1,137 @@
+"""Reads the fleet's files. All that is wrong is said at once, each with file, key, value and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from clavel_tui.domain.errors import InventoryError, Problem
+from clavel_tui.domain.unit import Fleet, Stack, Unit
+from clavel_tui.inventory.schema import FleetFile, StackTable, UnitFile
+
+M = TypeVar("M", bound=BaseModel)
+COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+
+
+def load_fleet(root: Path) -> Fleet:
+    """Reads and checks everything below ``root``, the folder of fleet.toml, without touching a unit.
+
+    Raises:
+        InventoryError: with every problem of every file.
+    """
+    problems: list[Problem] = []
+    fleet = _read(root / "fleet.toml", FleetFile, {}, problems)
+    defaults = dict(fleet.defaults) if fleet else {}
+    units: list[Unit] = []
+    for file in sorted(root.glob("*/unit.toml")):
+        if unit := _read(file, UnitFile, defaults, problems):
+            units.append(_unit(unit, file, fleet.stack_root if fleet else "/srv", problems))
+    problems.extend(_twice(units, root))
+    problems.extend(_folders_without_unit(root))
+    if problems or fleet is None:
+        raise InventoryError(problems)
+    return Fleet(name=fleet.name, units=tuple(units), root=str(root))
+
+
+def _read(file: Path, model: type[M], defaults: Mapping[str, Any], problems: list[Problem]) -> M | None:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        problems.append(Problem(str(file), "", None, f"is not TOML: {error}"))
+    except UnicodeDecodeError:
+        problems.append(Problem(str(file), "", None, "is not UTF-8 text"))
+    except OSError as error:
+        problems.append(Problem(str(file), "", None, f"cannot be read: {error.strerror}"))
+    else:
+        try:
+            return model.model_validate({**defaults, **content})
+        except ValidationError as error:
+            problems.extend(_explain(file, model, error))
+    return None
+
+
+def _explain(file: Path, model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+    for one in error.errors(include_url=False):
+        key = ".".join(str(part) for part in one["loc"] if part != "[key]")
+        value = one.get("input")
+        match one["type"]:
+            case "extra_forbidden":
+                yield Problem(str(file), key, None, f"no such key; {_nearest(model, str(one['loc'][-1]))}")
+            case "missing":
+                yield Problem(str(file), key, None, "is missing, and must be said")
+            case "string_pattern_mismatch":
+                yield Problem(str(file), key, value, f"must match {one['ctx']['pattern']}")
+            case _:
+                yield Problem(str(file), key, value, one["msg"].removeprefix("Value error, "))
+
+
+def _nearest(model: type[BaseModel], key: str) -> str:
+    known = sorted({*model.model_fields, *StackTable.model_fields})
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(sorted(model.model_fields))}"
+
+
+def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) -> Unit:
+    folder = file.parent
+    if folder.name != said.name:
+        problems.append(Problem(str(file), "name", said.name, f"must be the name of its folder, {folder.name!r}"))
+    tables = dict(said.stacks)
+    for source in sorted(folder.glob("compose/*/")):
+        tables.setdefault(source.name, StackTable())
+    stacks = [_stack(name, table, folder, stack_root, problems) for name, table in sorted(tables.items())]
+    for n, check in enumerate(said.checks):
+        if bool(check.systemd) == bool(check.command):
+            problems.append(Problem(str(file), f"checks.{n}", None, "must say either systemd or command, and not both"))
+    return Unit(
+        **said.model_dump(exclude={"stacks", "checks"}),
+        stacks=tuple(stacks),
+        checks=tuple(c.check() for c in said.checks),
+    )
+
+
+def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems: list[Problem]) -> Stack:
+    source = folder / "compose" / name
+    if not source.is_dir():
+        problems.append(
+            Problem(
+                str(folder / "unit.toml"),
+                f"stacks.{name}",
+                None,
+                f"has no folder {source}: make it, with a compose.yaml",
+            )
+        )
+    elif not any((source / file).is_file() for file in COMPOSE_FILES):
+        problems.append(Problem(str(source), "", None, f"holds none of {', '.join(COMPOSE_FILES)}"))
+    said = table.model_dump()
+    said["path"] = said["path"] or f"{stack_root.rstrip('/')}/{name}"
+    try:
+        return Stack(name=name, source=str(source), **said)
+    except ValidationError:
+        right = "a stack's name is lower-case letters, digits, - and _, at most 63 of them"
+        problems.append(Problem(str(source), "", name, right))
+        return Stack(name="invalid", path="/invalid")
+
+
+def _twice(units: list[Unit], root: Path) -> Iterator[Problem]:
+    seen: dict[str, str] = {}
+    for unit in units:
+        if unit.name in seen:
+            yield Problem(str(root / unit.name / "unit.toml"), "name", unit.name, "another unit has this name already")
+        seen[unit.name] = unit.name
+        paths: dict[str, str] = {}
+        for stack in unit.stacks:
+            if stack.path in paths:
+                right = f"the stack {paths[stack.path]} stands in that folder already"
+                yield Problem(str(root / unit.name / "unit.toml"), f"stacks.{stack.name}.path", stack.path, right)
+            paths[stack.path] = stack.name
+
+
+def _folders_without_unit(root: Path) -> Iterator[Problem]:
+    for folder in sorted(root.glob("*/compose")):
+        if not (folder.parent / "unit.toml").is_file():
+            yield Problem(str(folder.parent), "", None, "has a compose folder and no unit.toml: write one, or move it away")

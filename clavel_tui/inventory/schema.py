@@ -1,0 +1,87 @@
+"""What unit.toml and fleet.toml may say. The same files are read by Nix, so they keep to plain strings, numbers and lists."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from clavel_tui.domain.unit import Check, Elevate, Expected, Name, StackName, UnitType, Word
+
+ARCHES = ("x86_64-linux", "aarch64-linux", "armv7l-linux", "aarch64-darwin", "x86_64-darwin", "riscv64-linux")
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StackTable(_File):
+    """``[stacks.<name>]``. Every key may be left out; the stack's files are in ``compose/<name>/``."""
+
+    path: str = ""
+    data: list[str] = []
+    pre_update: str = ""
+    health_seconds: int = Field(120, ge=5, le=3600)
+    grace_seconds: int = Field(3, ge=0, le=600)
+    pull_seconds: int = Field(1800, ge=10, le=86400)
+    keep_releases: int = Field(5, ge=1, le=100)
+    archive: bool = False
+    build: bool = False
+    confirm_seconds: int = Field(0, ge=0, le=3600)
+    on_failure: str = Field("return", pattern="^(return|leave)$")
+    first_failure: str = Field("down", pattern="^(down|up)$")
+    min_free_mib: int = Field(256, ge=0)
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        if value and (not value.startswith("/") or value.rstrip("/") != value or "//" in value or "/.." in value):
+            msg = "must be an absolute folder such as /srv/web, without a slash at its end"
+            raise ValueError(msg)
+        return value
+
+
+class CheckTable(_File):
+    """One of ``[[checks]]``: either ``systemd`` or ``command``."""
+
+    systemd: str = ""
+    command: str = ""
+
+    def check(self) -> Check:
+        """As the domain has it."""
+        return Check(systemd=self.systemd, command=self.command)
+
+
+class UnitFile(_File):
+    """``hosts/<unit>/unit.toml``."""
+
+    name: Name
+    type: UnitType
+    arch: str
+    address: str = Field(min_length=1, max_length=255, pattern=r"^[^\s-][^\s]*$")
+    user: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$")
+    port: int = Field(0, ge=0, le=65535)
+    elevate: Elevate = Elevate.NONE
+    expected: Expected = Expected.ALWAYS
+    tags: list[Word] = []
+    roles: list[Word] = []
+    metadata: dict[str, str] = {}
+    stacks: dict[StackName, StackTable] = {}
+    checks: list[CheckTable] = []
+    tools: list[str] = []
+    state: str = Field("/var/lib/clavel", pattern=r"^/[^\s]+$")
+    docker_config: str = ""
+
+    @field_validator("arch")
+    @classmethod
+    def _arch(cls, value: str) -> str:
+        if value not in ARCHES:
+            msg = f"must be one of {', '.join(ARCHES)}"
+            raise ValueError(msg)
+        return value
+
+
+class FleetFile(_File):
+    """``hosts/fleet.toml``: the fleet's name, and what its units say unless they say otherwise."""
+
+    name: Name
+    stack_root: str = Field("/srv", pattern=r"^/[^\s]*$")
+    defaults: dict[str, str | int | bool | list[str]] = {}

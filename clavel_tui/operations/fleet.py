@@ -1,0 +1,251 @@
+"""The fleet in this process: implements FleetClient with the engine, the watch and the journal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from clavel_tui.compose import ask
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
+from clavel_tui.domain.unit import Stack, Unit
+from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.inventory import stack_files
+from clavel_tui.operations.parts import Parts, unit_error
+from clavel_tui.operations.planner import Planner
+from clavel_tui.operations.run import Run
+from clavel_tui.operations.watch import Watch
+from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.jobs import JobClient
+from clavel_tui.remote.trust import SshFiles, first_contact
+
+TAIL_S = 0.2
+"""Between two looks for new events in the journal: other consoles write there as well."""
+RECONCILE_S = 5.0
+
+
+class InProcessFleet:
+    """See FleetClient."""
+
+    def __init__(self, parts: Parts, files: SshFiles, shut: Callable[[], Awaitable[None]]) -> None:
+        self._parts = parts
+        self._shut = shut
+        self._files = files
+        self._watch = Watch(parts)
+        self._planner = Planner(parts, self._watch)
+        self._runs: dict[str, asyncio.Task[None]] = {}
+
+    async def load(self) -> None:
+        """From the cache."""
+        await self._watch.load()
+
+    async def snapshot(self) -> FleetState:
+        """See FleetClient."""
+        seq = await self._parts.journal.last_seq()
+        operations = tuple(operation for operation, _, _ in await self._parts.journal.open_operations())
+        units = tuple(self._watch.state(unit) for unit in self._parts.fleet.units)
+        return FleetState(name=self._parts.fleet.name, units=units, operations=operations, seq=seq)
+
+    def unit_now(self, name: str) -> UnitState | None:
+        """See FleetClient."""
+        unit = self._parts.fleet.unit(name)
+        return self._watch.state(unit) if unit else None
+
+    async def events(self, after: int) -> AsyncIterator[Event]:
+        """See FleetClient. The journal itself is the broker, so both of two consoles see everything."""
+        while True:
+            found = await self._parts.journal.events(after)
+            for event in found:
+                after = event.seq
+                yield event
+            if not found:
+                await asyncio.sleep(TAIL_S)
+
+    async def refresh(self, units: Sequence[str] = ()) -> None:
+        """See FleetClient."""
+        chosen = [u for u in self._parts.fleet.units if not units or u.name in units]
+        await self._watch.look_at(chosen, now=True)
+
+    async def plan(self, request: Request) -> Plan:
+        """See FleetClient."""
+        return await self._planner.plan(request)
+
+    async def submit(self, plan: Plan, reason: str = "") -> str:
+        """See FleetClient."""
+        if plan.refusal:
+            raise RefusedError(plan.refusal)
+        unit, jobs = self._unit(plan.request.unit), self._jobs()
+        stack = unit.stack(plan.request.stack) or self._unknown_stack(unit, plan.request.stack)
+        files = await asyncio.to_thread(stack_files, Path(stack.source)) if plan.request.verb is Verb.UPDATE else {}
+        origin = await self._parts.origin()
+        operation = Operation(
+            id=uuid.uuid4().hex[:16],
+            request=plan.request,
+            origin=origin.model_copy(update={"reason": reason or plan.request.reason}),
+            state=State.RUNNING,
+            started=self._parts.clock.wall(),
+            born=plan.born,
+        )
+        self._parts.checkpoint("planned")
+        await self._parts.journal.begin(operation)
+        run = Run(self._parts, jobs, self._watch, unit, operation)
+        self._track(operation.id, run.from_the_start(plan, stack, files))
+        return operation.id
+
+    def _track(self, ident: str, work: Coroutine[Any, Any, object]) -> None:
+        async def limited() -> None:
+            async with self._parts.at_once:
+                await work
+
+        self._runs[ident] = asyncio.create_task(limited())
+
+    async def wait(self, operation: str) -> Operation:
+        """See FleetClient."""
+        if task := self._runs.get(operation):
+            await task
+        found = await self._parts.journal.operation(operation)
+        if found is None:
+            raise RefusedError(f"there is no operation {operation}")
+        return found
+
+    async def cancel(self, operation: str) -> str:
+        """See FleetClient."""
+        found = await self._parts.journal.operation(operation)
+        if found is None or found.state is State.SETTLED:
+            return "that operation has ended already"
+        try:
+            await self._jobs().leave_word(self._parts.target(self._unit(found.request.unit)), found.id, "cancel")
+        except RemoteError as error:
+            return f"it could not be told: {error.text}"
+        await self._parts.journal.record([("state", found.id, found.request.unit, "cancel was asked for")])
+        return "asked: it ends at its next safe point, and during activation it returns to what ran before"
+
+    async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
+        """See FleetClient."""
+        return await self._parts.journal.operations(limit, unit)
+
+    async def operation(self, ident: str) -> Operation | None:
+        """See FleetClient."""
+        return await self._parts.journal.operation(ident)
+
+    async def operation_events(self, operation: str) -> Sequence[Event]:
+        """See FleetClient."""
+        return await self._parts.journal.events(0, operation, 20_000)
+
+    async def logs(self, unit: str, stack: str, service: str, *, tail: int, follow: bool, on_line: Callable[[str], None]) -> str:
+        """See FleetClient."""
+        found = self._unit(unit)
+        declared = found.stack(stack) or self._unknown_stack(found, stack)
+        try:
+            return await ask.logs(
+                self._parts.runner,
+                self._parts.target(found),
+                declared.path,
+                service,
+                tail=tail,
+                follow=follow,
+                on_line=on_line,
+            )
+        except RemoteError as error:
+            return error.text
+
+    async def check_images(self, unit: str, stack: str) -> dict[str, tuple[str, str]]:
+        """See FleetClient."""
+        found = self._unit(unit)
+        try:
+            await self._watch.look(found)
+            view = self._watch.state(found).stack(stack)
+            if view is None or not view.containers:
+                return {}
+            return await ask.newer(self._parts.runner, self._parts.target(found), view.containers[0].project)
+        except RemoteError as error:
+            raise unit_error(error) from error
+
+    async def unlock(self, unit: str) -> Sequence[str]:
+        """See FleetClient."""
+        try:
+            return await self._jobs().unlock(self._parts.target(self._unit(unit)))
+        except RemoteError as error:
+            raise unit_error(error) from error
+
+    async def fingerprint(self, unit: str) -> tuple[str, str]:
+        """See FleetClient."""
+        found = self._unit(unit)
+        try:
+            return await first_contact(found.address, found.port, self._files)
+        except RemoteError as error:
+            raise unit_error(error) from error
+
+    async def trust(self, line: str) -> str:
+        """See FleetClient."""
+        file = self._files.hosts_file
+
+        def write() -> None:
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with file.open("a", encoding="utf-8") as out:
+                out.write(line + "\n")
+
+        await asyncio.to_thread(write)
+        return str(file)
+
+    async def watch(self) -> None:
+        """See FleetClient."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.keep_looking())
+            group.create_task(self._keep_reconciling())
+
+    async def _keep_reconciling(self) -> None:
+        while self._parts.jobs:
+            await self.reconcile()
+            await self._parts.clock.sleep(RECONCILE_S)
+
+    async def reconcile(self) -> None:
+        """Operations that no living console carries are taken over; each is settled only after its unit was seen."""
+        if self._parts.jobs is None:
+            return
+        for operation, runner, _ in await self._parts.journal.open_operations():
+            mine = runner == self._parts.runner_name
+            if (task := self._runs.get(operation.id)) and not task.done():
+                continue
+            if not mine and (self._parts.is_alive(runner) or not await self._parts.journal.adopt(operation.id, runner)):
+                continue
+            unit = self._parts.fleet.unit(operation.request.unit)
+            if unit is None or (operation.state is State.UNKNOWN and self._watch.state(unit).trouble):
+                continue
+            run = Run(self._parts, self._parts.jobs, self._watch, unit, operation.model_copy(update={"lost": True}))
+            self._track(operation.id, run.settle_by_unit("the console ended before it was started"))
+
+    async def settle_open(self) -> None:
+        """Takes over what is open and waits for it: for a command that runs once."""
+        await self.reconcile()
+        await asyncio.gather(*self._runs.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """See FleetClient."""
+        for task in self._runs.values():
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*self._runs.values(), return_exceptions=True)
+        await self._parts.runner.close()
+        await self._shut()
+
+    def _unit(self, name: str) -> Unit:
+        unit = self._parts.fleet.unit(name)
+        if unit is None:
+            raise RefusedError(f"there is no unit {name} in this fleet")
+        return unit
+
+    def _jobs(self) -> JobClient:
+        if self._parts.jobs is None:
+            raise RefusedError("this console is read-only")
+        return self._parts.jobs
+
+    def _unknown_stack(self, unit: Unit, name: str) -> Stack:
+        view = self._watch.state(unit).stack(name)
+        if view is None or not view.path:
+            raise RefusedError(f"there is no stack {name} on {unit.name}")
+        return Stack(name=name, path=view.path)

@@ -1,0 +1,60 @@
+"""What the engine is wired from. One value, so that a test or a demo replaces exactly one part."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from clavel_tui.domain.errors import UnitError
+from clavel_tui.domain.operation import Origin
+from clavel_tui.domain.unit import Fleet, Unit
+from clavel_tui.history import Journal
+from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.jobs import JobClient
+from clavel_tui.remote.runner import QueryRunner
+from clavel_tui.remote.target import Target
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clocks, injected: ``wall`` for people, ``sleep`` for waiting."""
+
+    wall: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True)
+class Parts:
+    """``jobs`` is None in a console that may only look. ``checkpoint`` names the journal's boundaries as they pass."""
+
+    fleet: Fleet
+    runner: QueryRunner
+    jobs: JobClient | None
+    journal: Journal
+    clock: Clock
+    origin: Callable[[], Awaitable[Origin]]
+    runner_name: str
+    is_alive: Callable[[str], bool]
+    environment: Callable[[Unit], tuple[tuple[str, str], ...]] = lambda _unit: ()
+    checkpoint: Callable[[str], None] = lambda _name: None
+    at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+
+    def target(self, unit: Unit) -> Target:
+        """How the transport sees the unit."""
+        return Target(
+            name=unit.name,
+            address=unit.address,
+            user=unit.user,
+            port=unit.port,
+            elevate=unit.elevate.value,
+            tools=unit.tools,
+            state=unit.state,
+            docker_config=unit.docker_config,
+            environment=self.environment(unit),
+        )
+
+
+def unit_error(error: RemoteError) -> UnitError:
+    """The transport's trouble in the domain's words."""
+    return UnitError(error.kind, error.text, error.hint)

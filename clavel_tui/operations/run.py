@@ -1,0 +1,212 @@
+"""One operation from its intent to its end: journal, put, start, follow, verify, settle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from clavel_tui.compose.job import stack_bundle
+from clavel_tui.domain.operation import Operation, Outcome, Plan, State, Verb
+from clavel_tui.domain.unit import Stack, Unit
+from clavel_tui.history.journal import Note
+from clavel_tui.operations.parts import Parts
+from clavel_tui.operations.watch import Watch
+from clavel_tui.remote.bundle import Bundle
+from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.jobs import FollowLostError, JobClient, JobEnd
+from clavel_tui.remote.target import Target
+
+RETRY_S = 3.0
+"""Between two tries to reach a unit whose connection was lost; the pool's own back-off is ended before each."""
+GIVE_UP_S = 180.0
+"""After so long the operation is left `unknown`, and is settled when the unit is seen again."""
+FLUSH_S = 0.25
+"""Log lines are journalled together: a transaction for each of a thousand lines of `docker pull` would be the slow part."""
+
+
+class Run:
+    """Carries one operation. It ends settled, or unknown."""
+
+    def __init__(self, parts: Parts, jobs: JobClient, watch: Watch, unit: Unit, operation: Operation) -> None:
+        self._parts = parts
+        self._jobs = jobs
+        self._watch = watch
+        self._unit = unit
+        self._target: Target = parts.target(unit)
+        self.operation = operation
+        self._notes: list[Note] = []
+        self._acknowledging: asyncio.Task[None] | None = None
+
+    async def from_the_start(self, plan: Plan, stack: Stack, files: Mapping[str, tuple[bytes, int]]) -> None:
+        """The whole life, behind the journal's first row."""
+        bundle = stack_bundle(self.operation.id, plan, stack, self.operation.origin, self._parts.clock.wall(), files)
+        self._parts.checkpoint("begun")
+        try:
+            folder = await self._jobs.put(self._target, bundle)
+        except RemoteError as error:
+            outcome = Outcome.UNREACHABLE if error.kind != "put" else Outcome.REFUSED
+            await self._end(outcome, f"nothing was changed: {error.text}")
+            return
+        self._parts.checkpoint("put")
+        await self._note("state", "files are put; starting")
+        if await self._start(folder, bundle):
+            self._parts.checkpoint("started")
+            await self.from_offset(0)
+
+    async def _start(self, folder: str, bundle: Bundle) -> bool:
+        """Sent again for as long as its answer is lost: at most one of them runs."""
+        waited = 0.0
+        while True:
+            try:
+                born = await self._jobs.start(self._target, self.operation.id, folder, bundle)
+            except RemoteError as error:
+                if not error.uncertain and error.kind != "unreachable":
+                    await self.settle_by_unit(f"it could not be started: {error.text}")
+                    return False
+                if waited >= GIVE_UP_S:
+                    await self._leave_unknown(error.text)
+                    return False
+                await self._lost(f"the start was not acknowledged ({error.text}): asking again")
+                waited += await self._again()
+            else:
+                self.operation = self.operation.model_copy(update={"born": born or self.operation.born})
+                await self._note("state", "started")
+                return True
+
+    async def from_offset(self, offset: int) -> None:
+        """Follows the job's log to its end, over as many connections as it takes."""
+        waited = 0.0
+        while True:
+            flusher = asyncio.create_task(self._keep_flushing())
+            try:
+                end = await self._jobs.follow(self._target, self.operation.id, offset, self._line)
+                waited, offset = 0.0, end.offset
+            except FollowLostError as error:
+                waited, offset = (0.0 if error.offset > offset else waited), error.offset
+                end = JobEnd("lost")
+                await self._lost(f"connection lost ({error.text}): looking again")
+            finally:
+                flusher.cancel()
+            await self._flush(offset)
+            self._parts.checkpoint(f"followed:{end.word}")
+            if end.word == "ended":
+                await self._finish(end)
+                return
+            if end.word in {"dead", "missing"}:
+                await self.settle_by_unit("")
+                return
+            if end.word == "lost":
+                waited += await self._again()
+                if waited >= GIVE_UP_S:
+                    await self._leave_unknown(f"{self._unit.name} could not be reached for {GIVE_UP_S:.0f} s")
+                    return
+
+    async def settle_by_unit(self, why: str) -> bool:
+        """Asks the unit what became of it. False when the unit cannot be asked: then it stays unknown."""
+        try:
+            end = await self._jobs.settle(self._target, self.operation.id, self.operation.born)
+        except RemoteError as error:
+            await self._leave_unknown(error.text)
+            return False
+        if end.word == "running":
+            await self.from_offset(await self._offset())
+            return True
+        if end.word == "unknown":
+            await self._end(Outcome.UNKNOWN, end.result.get("text", why))
+            return True
+        if why and end.result.get("outcome") == "never-started":
+            end = JobEnd("ended", 0, {**end.result, "text": f"{why}; nothing was changed"})
+        await self._finish(end)
+        return True
+
+    async def _offset(self) -> int:
+        for operation, _, offset in await self._parts.journal.open_operations():
+            if operation.id == self.operation.id:
+                return offset
+        return 0
+
+    async def _again(self) -> float:
+        await self._parts.clock.sleep(RETRY_S)
+        await self._parts.runner.forget(self._target)
+        return RETRY_S
+
+    def _line(self, kind: str, text: str) -> None:
+        self._notes.append((kind, self.operation.id, self._unit.name, text))
+        if kind == "step":
+            self.operation = self.operation.model_copy(update={"step": text})
+        if kind == "step" and text == "confirm" and self._acknowledging is None:
+            self._acknowledging = asyncio.create_task(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        """Over a new connection. A failure needs no word here: without it the job returns by itself, and says so."""
+        for _ in range(20):
+            try:
+                await self._jobs.acknowledge(self._target, self.operation.id)
+            except RemoteError:
+                await self._parts.clock.sleep(RETRY_S)
+            else:
+                return
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_S)
+            if self._notes:
+                await self._flush(None)
+
+    async def _flush(self, offset: int | None) -> None:
+        notes, self._notes = self._notes, []
+        if notes or offset is not None:
+            await self._parts.journal.record(notes, self.operation, offset)
+
+    async def _note(self, kind: str, text: str) -> None:
+        await self._parts.journal.record([(kind, self.operation.id, self._unit.name, text)], self.operation)
+
+    async def _lost(self, text: str) -> None:
+        self.operation = self.operation.model_copy(update={"lost": True})
+        await self._note("warn", text)
+
+    async def _leave_unknown(self, text: str) -> None:
+        self.operation = self.operation.model_copy(
+            update={"state": State.UNKNOWN, "text": f"{text}: settled when the unit is seen again"}
+        )
+        await self._note("state", self.operation.text)
+
+    async def _finish(self, end: JobEnd) -> None:
+        """What the job said, checked against what is seen on the unit."""
+        outcome = Outcome(end.result.get("outcome", "unknown")) if end.result.get("outcome") in set(Outcome) else Outcome.UNKNOWN
+        text = end.result.get("text", "")
+        self.operation = self.operation.model_copy(
+            update={"release": end.result.get("release", ""), "came_from": end.result.get("from", "")}
+        )
+        self._parts.checkpoint("ended")
+        facts = await self._watch.look(self._unit)
+        wrong = self._wrong() if facts else ""
+        if outcome is Outcome.SUCCEEDED and wrong:
+            outcome, text = Outcome.FAILED, f"{text}; but now {wrong}"
+        if outcome is Outcome.INTERRUPTED:
+            text = f"{text}; {self._runs_now()}"
+        if self.operation.lost and outcome in {Outcome.SUCCEEDED, Outcome.RETURNED}:
+            text = f"{text} (the connection was lost meanwhile; this was verified on the unit)"
+        await self._end(outcome, text)
+
+    def _wrong(self) -> str:
+        """Exit 0 with the wrong thing running is a failure."""
+        view = self._watch.state(self._unit).stack(self.operation.request.stack)
+        if self.operation.request.verb is Verb.ROLLBACK and view and view.running != self.operation.release:
+            return f"{view.name} runs {view.running or 'something that is not recorded'}, not {self.operation.release}"
+        return ""
+
+    def _runs_now(self) -> str:
+        view = self._watch.state(self._unit).stack(self.operation.request.stack)
+        if view is None or not view.containers:
+            return "no container of it runs now"
+        runs = f"release {view.running} runs now" if view.running else "what runs now is not recorded as a release"
+        return f"{runs}; {f'roll back to {view.good} with r' if view.good else 'there is no other good release'}"
+
+    async def _end(self, outcome: Outcome, text: str) -> None:
+        self.operation = self.operation.model_copy(
+            update={"state": State.SETTLED, "outcome": outcome, "text": text, "ended": self._parts.clock.wall()}
+        )
+        self._parts.checkpoint("settling")
+        await self._parts.journal.settle(self.operation)
+        self._parts.checkpoint("settled")

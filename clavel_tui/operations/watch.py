@@ -1,0 +1,118 @@
+"""What is known of every unit, kept fresh: each unit at its own pace, so that one that is down delays nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from clavel_tui.domain import limits
+from clavel_tui.domain.drift import drifts
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.health import judge
+from clavel_tui.domain.stackview import stack_views
+from clavel_tui.domain.unit import Unit
+from clavel_tui.fleet.state import UnitState
+from clavel_tui.inventory import tree_lines
+from clavel_tui.operations.parts import Parts
+from clavel_tui.probe import probe
+from clavel_tui.remote.errors import RemoteError
+
+
+class Watch:
+    """The facts of all units; each look is journalled before it is shown."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._facts: dict[str, Facts | None] = {}
+        self._trouble: dict[str, tuple[str, str]] = {}
+        self._looking: set[str] = set()
+        self._states: dict[str, UnitState] = {}
+        self._probes = asyncio.Semaphore(64)
+        self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    async def load(self) -> None:
+        """From the cache: what was last known, with its age, before any connection is made."""
+        for name, (facts, trouble) in (await self._parts.journal.facts()).items():
+            self._facts[name], self._trouble[name] = facts, (trouble, "")
+
+    def state(self, unit: Unit) -> UnitState:
+        """The unit as it is known now."""
+        if unit.name not in self._states:
+            facts = self._facts.get(unit.name)
+            trouble, hint = self._trouble.get(unit.name, ("", ""))
+            drift = drifts(unit, facts, self.wanted.get(unit.name, {}))
+            self._states[unit.name] = UnitState(
+                unit=unit,
+                facts=facts,
+                trouble=trouble,
+                hint=hint,
+                health=judge(unit, facts, trouble),
+                drift=drift,
+                stacks=stack_views(unit, facts),
+                looking=unit.name in self._looking,
+            )
+        return self._states[unit.name]
+
+    async def look(self, unit: Unit) -> Facts | None:
+        """Looks at one unit now; None when it could not be reached, which is data and not an error."""
+        self._looking.add(unit.name)
+        self._states.pop(unit.name, None)
+        facts: Facts | None = None
+        trouble = ("", "")
+        try:
+            async with self._probes:
+                facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall)
+            self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
+        except RemoteError as error:
+            trouble = (error.text, error.hint)
+        finally:
+            self._looking.discard(unit.name)
+        await self._keep(unit, facts, trouble)
+        return facts
+
+    async def look_at(self, units: Sequence[Unit], *, now: bool) -> None:
+        """Looks at many at once. ``now`` also ends the back-off of those that are down."""
+        if now:
+            for unit in units:
+                if self._trouble.get(unit.name, ("", ""))[0]:
+                    await self._parts.runner.forget(self._parts.target(unit))
+        await asyncio.gather(*(self.look(unit) for unit in units))
+
+    async def keep_looking(self) -> None:
+        """For ever, each unit by itself."""
+        async with asyncio.TaskGroup() as group:
+            for unit in self._parts.fleet.units:
+                group.create_task(self._keep_looking_at(unit))
+
+    async def _keep_looking_at(self, unit: Unit) -> None:
+        while True:
+            await self.look(unit)
+            await self._parts.clock.sleep(limits.REFRESH_S)
+
+    async def _keep(self, unit: Unit, facts: Facts | None, trouble: tuple[str, str]) -> None:
+        before = self.state(unit).health.level
+        if facts:
+            self._facts[unit.name] = facts
+        self._trouble[unit.name] = trouble
+        self._states.pop(unit.name, None)
+        await self._parts.journal.save_facts(unit.name, facts, trouble[0])
+        after = self.state(unit).health.level
+        if before is not after:
+            await self._parts.journal.record(
+                [("health", "", unit.name, f"{before.value} → {after.value}: {self.state(unit).health.headline}")]
+            )
+
+
+def _wanted(unit: Unit) -> dict[str, tuple[str, ...]]:
+    """What the repository says that each stack's folder should hold; a folder that cannot be read says nothing."""
+    from pathlib import Path
+
+    from clavel_tui.domain.errors import RefusedError
+
+    found = {}
+    for stack in unit.stacks:
+        try:
+            found[stack.name] = tree_lines(Path(stack.source)) if stack.source else ()
+        except (RefusedError, OSError):
+            continue
+    return found

@@ -1,0 +1,43 @@
+"""Frames the fragments into one resident script and asks it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.unit import Unit
+from clavel_tui.probe.parse import parse_frame
+from clavel_tui.remote.effects import Query
+from clavel_tui.remote.runner import QueryRunner
+from clavel_tui.remote.target import Target
+from clavel_tui.unit import script
+
+FRAGMENTS: dict[str, int] = {"host": 5, "disks": 4, "systemd": 5, "nixos": 4, "docker": 12, "state": 8, "checks": 10}
+"""Each with its deadline in seconds: a disk on a dead server, or a stopped dockerd, costs its own facts only."""
+
+
+def probe_query(unit: Unit) -> Query:
+    """The resident script for this unit. Its text differs only where the unit's checks and stacks do."""
+    texts = [script("lib.sh"), f"lib_text={shlex.quote(script('lib.sh') + script('stack_lib.sh'))}"]
+    texts += [f"frag_{name}={shlex.quote(script(f'probe/{name}.sh'))}" for name in FRAGMENTS]
+    texts.append(f"fragments={shlex.quote(' '.join(f'{name}:{seconds}' for name, seconds in FRAGMENTS.items()))}")
+    texts.append(f"CLAVEL_CHECKS={shlex.quote(chr(10).join(c.line for c in unit.checks))}\nexport CLAVEL_CHECKS CLAVEL_STATE")
+    texts.append(script("probe/frame.sh"))
+    args = [part for stack in unit.stacks for part in (stack.name, stack.path)]
+    return Query.script("probe", "\n".join(texts), *args, timeout=float(sum(FRAGMENTS.values())))
+
+
+async def probe(runner: QueryRunner, unit: Unit, target: Target, now: Callable[[], float] = time.time) -> Facts:
+    """Looks at the unit once.
+
+    Raises:
+        RemoteError: it could not be reached. Fragments that stayed silent are facts, not errors.
+    """
+    begun = now()
+    nonce = f"{time.monotonic_ns():x}"
+    lines, whole = await runner.converse(target, probe_query(unit), f"probe {nonce}", f">> {nonce}")
+    start = f"<< {nonce}"
+    body = lines[lines.index(start) + 1 :] if start in lines else []
+    return parse_frame(unit.name, body, at=now(), begun=begun, whole=whole, fragments=tuple(FRAGMENTS))

@@ -1,0 +1,263 @@
+"""Effects over SSH: output by line with bounded memory, a time limit for every command, and an end to what is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from clavel_tui.remote.effects import OUTPUT_MOST, Effect, Mutation, OnLine, Query, Result
+from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.pool import Pool
+from clavel_tui.remote.secrets import Secrets
+from clavel_tui.remote.target import Target
+
+if TYPE_CHECKING:
+    import asyncssh
+
+_STDERR_MOST = 64 * 1024
+_CHUNK = 32 * 1024
+
+
+class SshRunner:
+    """Runs queries and mutations on units over the pool's connections."""
+
+    def __init__(self, pool: Pool, secrets: Secrets) -> None:
+        self._pool = pool
+        self._secrets = secrets
+        self._residents: dict[str, _Resident] = {}
+
+    async def query(self, target: Target, query: Query, on_line: OnLine | None = None) -> Result:
+        """See QueryRunner."""
+        return await self._run(target, query, on_line)
+
+    async def mutate(self, target: Target, mutation: Mutation, on_line: OnLine | None = None) -> Result:
+        """See Runner."""
+        return await self._run(target, mutation, on_line)
+
+    async def converse(self, target: Target, query: Query, word: str, end: str) -> tuple[list[str], bool]:
+        """See QueryRunner. A resident that does not answer in time is ended; the next question starts a new one."""
+        resident = self._residents.get(target.name)
+        if resident is None or not resident.fits(query):
+            await self._end_resident(target)
+            resident = self._residents[target.name] = _Resident(query, await self._start(target, query))
+        whole = False
+        try:
+            lines, whole = await resident.ask(word, end, query.timeout)
+        except (OSError, EOFError) as error:
+            await self._dropped(target)
+            raise RemoteError("lost", f"the connection to {target.name} was lost", "it is tried again") from error
+        finally:
+            if not whole:
+                await self._end_resident(target)
+        if not whole and not lines:
+            await self._dropped(target)
+            raise self._sudo_trouble(target, resident.complaint()) or RemoteError(
+                "timeout",
+                f"{target.name} did not answer within {query.timeout:.0f} s: {resident.complaint()}".rstrip(": "),
+            )
+        return lines, whole
+
+    async def forget(self, target: Target) -> None:
+        """See QueryRunner."""
+        await self._end_resident(target)
+        await self._pool.forget(target)
+
+    async def close(self) -> None:
+        """See QueryRunner."""
+        for resident in self._residents.values():
+            resident.end()
+        self._residents.clear()
+        await self._pool.close()
+
+    async def _dropped(self, target: Target) -> None:
+        self._residents.pop(target.name, None)
+        await self._pool.forget(target)
+
+    async def _end_resident(self, target: Target) -> None:
+        if resident := self._residents.pop(target.name, None):
+            resident.end()
+
+    async def _start(self, target: Target, query: Query) -> asyncssh.SSHClientProcess[bytes]:
+        connection = await self._pool.connection(target)
+        process = await self._open(connection, target, query)
+        process.stdin.write(await self._opening(target, query))
+        return process
+
+    async def _opening(self, target: Target, effect: Effect) -> bytes:
+        """The password alone: a secret never travels together with a script."""
+        if target.elevate != "sudo-password" or not effect.elevated:
+            return b""
+        password = await self._secrets.password(target.name)
+        if password is None:
+            raise RemoteError(
+                "sudo",
+                f"sudo on {target.name} wants a password, and nobody gave one",
+                "run it on a terminal, or allow sudo without one",
+            )
+        return password.encode() + b"\n"
+
+    async def _open(
+        self, connection: asyncssh.SSHClientConnection, target: Target, effect: Effect
+    ) -> asyncssh.SSHClientProcess[bytes]:
+        import asyncssh
+
+        try:
+            return await connection.create_process(target.line(effect.text, effect.args, elevated=effect.elevated), encoding=None)
+        except (asyncssh.Error, OSError) as error:
+            await self._dropped(target)
+            raise RemoteError("unreachable", f"{target.name} opened no channel: {error}", "it is tried again") from error
+
+    async def _run(self, target: Target, effect: Effect, on_line: OnLine | None) -> Result:
+        async with self._pool.channel(target) as connection:
+            opening = await self._opening(target, effect)
+            process = await self._open(connection, target, effect)
+            try:
+                async with asyncio.timeout(effect.timeout):
+                    result = await self._collect(target, process, opening + effect.stdin, effect, on_line)
+            except TimeoutError as error:
+                _end(process)
+                raise RemoteError("timeout", f"{effect.name} on {target.name} took longer than {effect.timeout:.0f} s") from error
+            except asyncio.CancelledError:
+                _end(process)
+                raise
+        if not result.ok and (trouble := self._sudo_trouble(target, result.err)):
+            raise trouble
+        return result
+
+    async def _collect(
+        self,
+        target: Target,
+        process: asyncssh.SSHClientProcess[bytes],
+        stdin: bytes,
+        effect: Effect,
+        on_line: OnLine | None,
+    ) -> Result:
+        import asyncssh
+
+        try:
+            feeding = asyncio.create_task(_feed(process, stdin, hold=effect.hold_stdin))
+            out, err = await asyncio.gather(
+                _read(process.stdout, OUTPUT_MOST, on_line), _read(process.stderr, _STDERR_MOST, None)
+            )
+            await process.wait_closed()
+            await feeding
+        except (OSError, asyncssh.Error) as error:
+            raise _lost(target, effect) from error
+        if process.exit_status is None and process.exit_signal is None:
+            await self._dropped(target)
+            raise _lost(target, effect)
+        if len(out) > OUTPUT_MOST:
+            raise RemoteError("output", f"{effect.name} on {target.name} answered more than {OUTPUT_MOST >> 20} MiB")
+        code = process.exit_status if process.exit_status is not None and process.exit_status >= 0 else 128
+        return Result(code, out.decode(errors="replace"), err.decode(errors="replace"))
+
+    def _sudo_trouble(self, target: Target, said: str) -> RemoteError | None:
+        if target.elevate == "none" or ("sudo" not in said and "password" not in said):
+            return None
+        if "incorrect password" in said or "no password was provided" in said or "Sorry, try again" in said:
+            self._secrets.forget(target.name)
+            return RemoteError("sudo", f"the sudo password for {target.name} was not right", "it is asked again next time")
+        if "a password is required" in said or "terminal is required" in said:
+            return RemoteError(
+                "sudo",
+                f"sudo on {target.name} wants a password",
+                'say elevate = "sudo-password" in unit.toml, or allow sudo without one',
+            )
+        if "not in the sudoers" in said or "may not run sudo" in said or "not allowed to" in said:
+            return RemoteError(
+                "sudo", f"our login on {target.name} may not use sudo", "log in as root, or add the login to sudoers"
+            )
+        if "sudo: not found" in said or "No such file" in said:
+            return RemoteError("sudo", f"there is no sudo on {target.name}", 'log in as root with elevate = "none"')
+        return None
+
+
+class _Resident:
+    """A script that was started once and answers a word with a frame of lines, for as long as its connection lives."""
+
+    def __init__(self, query: Query, process: asyncssh.SSHClientProcess[bytes]) -> None:
+        self._query = query
+        self._process = process
+        self._turn = asyncio.Lock()
+        self._said = bytearray()
+        self._listener = asyncio.create_task(self._listen())
+
+    def fits(self, query: Query) -> bool:
+        """Whether it is alive and runs that very script with those arguments."""
+        return not self._process.is_closing() and (query.text, query.args) == (self._query.text, self._query.args)
+
+    async def ask(self, word: str, end: str, limit: float) -> tuple[list[str], bool]:
+        """The lines up to ``end``, and whether ``end`` came within ``limit`` seconds."""
+        lines: list[str] = []
+        async with self._turn:
+            self._process.stdin.write(word.encode() + b"\n")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit):
+                    async for line in self._lines():
+                        if line == end:
+                            return lines, True
+                        lines.append(line)
+        return lines, False
+
+    async def _lines(self) -> AsyncIterator[str]:
+        size = 0
+        while raw := await self._process.stdout.readline():
+            size += len(raw)
+            if size > OUTPUT_MOST:
+                return
+            yield raw.decode(errors="replace").rstrip("\n")
+
+    async def _listen(self) -> None:
+        """Its stderr is kept, shortly: there sudo and shells say why they would not."""
+        with contextlib.suppress(OSError):
+            while chunk := await self._process.stderr.read(_CHUNK):
+                self._said = (self._said + chunk)[-2000:]
+
+    def complaint(self) -> str:
+        """What it last said on stderr."""
+        return self._said.decode(errors="replace").strip()
+
+    def end(self) -> None:
+        """Ends the script and its channel."""
+        self._listener.cancel()
+        _end(self._process)
+
+
+def _lost(target: Target, effect: Effect) -> RemoteError:
+    return RemoteError(
+        "lost",
+        f"the connection to {target.name} was lost during {effect.name}",
+        "what it did there is looked up on the unit",
+    )
+
+
+def _end(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        process.terminate()
+    process.close()
+
+
+async def _feed(process: asyncssh.SSHClientProcess[bytes], data: bytes, *, hold: bool) -> None:
+    for at in range(0, len(data), _CHUNK):
+        process.stdin.write(data[at : at + _CHUNK])
+        await process.stdin.drain()
+    if not hold:
+        process.stdin.write_eof()
+
+
+async def _read(stream: asyncssh.SSHReader[bytes], most: int, on_line: OnLine | None) -> bytes:
+    """All of it up to ``most`` bytes; beyond that nothing is kept, but lines still go to ``on_line``."""
+    kept, rest = bytearray(), b""
+    while chunk := await stream.read(_CHUNK):
+        if on_line:
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[-_CHUNK:]
+            for line in lines:
+                on_line(line.decode(errors="surrogateescape"))
+        elif len(kept) <= most:
+            kept += chunk
+    if on_line and rest:
+        on_line(rest.decode(errors="surrogateescape"))
+    return bytes(kept)

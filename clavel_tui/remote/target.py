@@ -1,0 +1,61 @@
+"""A Target: where a unit is reached, with which rights, and which environment every command there is given."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+SYSTEM_PATH = (
+    "/run/wrappers/bin",
+    "/run/current-system/sw/bin",
+    "/nix/var/nix/profiles/default/bin",
+    "/opt/homebrew/bin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+)
+"""Passed explicitly: a transient systemd unit on NixOS has no PATH at all, and sudo's differs from a login's."""
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One unit as the transport sees it. ``elevate``: none, sudo, or sudo-password."""
+
+    name: str
+    address: str
+    user: str = ""
+    port: int = 0
+    elevate: str = "none"
+    tools: tuple[str, ...] = ()
+    state: str = "/var/lib/clavel"
+    docker_config: str = ""
+    environment: tuple[tuple[str, str], ...] = field(default=())
+
+    def command(self, text: str, args: Sequence[str], *, elevated: bool) -> list[str]:
+        """The argv that runs ``text`` as a POSIX shell script with ``args`` as $1…, as root where ``elevated`` is asked."""
+        env = {"PATH": ":".join((*self.tools, *SYSTEM_PATH)), "CLAVEL_STATE": self.state, "LC_ALL": "C"}
+        if self.docker_config:
+            env["DOCKER_CONFIG"] = self.docker_config
+        env.update(self.environment)
+        inner = ["env", *(f"{k}={v}" for k, v in env.items()), "sh", "-c", text, "clavel", *args]
+        return [*self.sudo(elevated=elevated), *inner]
+
+    def sudo(self, *, elevated: bool) -> list[str]:
+        """-k: a cached credential must not make sudo leave the password to the command's stdin."""
+        match self.elevate if elevated else "none":
+            case "sudo":
+                return ["sudo", "-n", "-H"]
+            case "sudo-password":
+                return ["sudo", "-k", "-S", "-H", "-p", ""]
+            case _:
+                return []
+
+    def line(self, text: str, args: Sequence[str], *, elevated: bool) -> str:
+        """The same as one line for sshd: the only place where anything is quoted."""
+        return shlex.join(self.command(text, args, elevated=elevated))

@@ -1,0 +1,77 @@
+"""Host keys: known_hosts is parsed once, and a first contact is a question that shows the fingerprint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clavel_tui.remote.errors import RemoteError
+
+if TYPE_CHECKING:
+    import asyncssh
+
+
+@dataclass(frozen=True)
+class SshFiles:
+    """Where keys and hosts are known: the user's own files, unless a test or a demo brings its own."""
+
+    config: tuple[Path, ...] | None = None
+    known_hosts: Path | None = None
+    identity: Path | None = None
+
+    @property
+    def hosts_file(self) -> Path:
+        """Where a first contact is written to."""
+        return self.known_hosts or Path.home() / ".ssh" / "known_hosts"
+
+
+class KnownHosts:
+    """A parsed known_hosts, read again only when the file changed: a thousand lines cost 7 ms a connection otherwise."""
+
+    def __init__(self, files: SshFiles) -> None:
+        self._files = files
+        self._stamp: tuple[int, int] | None = None
+        self._parsed: asyncssh.SSHKnownHosts | None = None
+
+    def parsed(self) -> asyncssh.SSHKnownHosts:
+        """The file's content; an absent file knows nobody.
+
+        Raises:
+            RemoteError: the file has a line that is none.
+        """
+        import asyncssh
+
+        file = self._files.hosts_file
+        stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None
+        if self._parsed is None or stamp != self._stamp:
+            try:
+                self._parsed = asyncssh.import_known_hosts(file.read_text(encoding="utf-8") if stamp else "")
+            except ValueError as error:
+                raise RemoteError("host-key-unknown", f"{file} cannot be read as known_hosts: {error}", f"mend {file}") from error
+            self._stamp = stamp
+        return self._parsed
+
+    def knows(self, host: str, address: str, port: int | None) -> bool:
+        """Whether some key of that host is known: then another one is a changed key, not a first contact."""
+        keys = self.parsed().match(host, address, port)
+        return bool(keys[0])
+
+
+async def first_contact(host: str, port: int, files: SshFiles) -> tuple[str, str]:
+    """The key that a host shows now: its fingerprint, and the line that would go to known_hosts.
+
+    Raises:
+        RemoteError: the host did not answer.
+    """
+    import asyncssh
+
+    config = files.config if files.config is not None else ()
+    try:
+        key = await asyncssh.get_server_host_key(host, port or (), config=[str(p) for p in config] or ())
+    except (OSError, asyncssh.Error, TimeoutError) as error:
+        raise RemoteError("unreachable", f"{host} did not show a host key: {error}") from error
+    if key is None:
+        raise RemoteError("unreachable", f"{host} did not show a host key")
+    name = host if port in {0, 22} else f"[{host}]:{port}"
+    return key.get_fingerprint(), f"{name} {key.export_public_key('openssh').decode().strip()}"

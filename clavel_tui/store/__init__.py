@@ -1,0 +1,5 @@
+"""SQLite: connections, pragmas and the migration runner. The only place of aiosqlite."""
+
+from clavel_tui.store.database import Database, Migration, StoreError
+
+__all__ = ["Database", "Migration", "StoreError"]

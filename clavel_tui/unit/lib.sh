@@ -1,0 +1,108 @@
+# shellcheck shell=sh
+# lib.sh: small tools that every script on a unit shares. POSIX sh; GNU, busybox and darwin userlands.
+
+state=${CLAVEL_STATE:-/var/lib/clavel}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# limit SECONDS CMD...: a command that hangs (a stopped dockerd answers nobody) costs its limit and no more.
+limit() {
+    limit_s=$1
+    shift
+    if have timeout; then
+        timeout -k 5 "$limit_s" "$@"
+    elif have perl; then
+        perl -e 'alarm shift; exec @ARGV or exit 127' "$limit_s" "$@"
+    else
+        "$@"
+    fi
+}
+
+# sha256 <stdin: the hash alone.
+sha256() {
+    if have sha256sum; then
+        sha256sum
+    elif have shasum; then
+        shasum -a 256
+    else
+        openssl dgst -sha256 -r
+    fi | { read -r sha256_h _ && printf '%s\n' "$sha256_h"; }
+}
+
+# sums_hold FILE: every file that FILE lists has the hash listed there.
+sums_hold() {
+    if have sha256sum; then
+        sha256sum -c "$1" >/dev/null 2>&1
+    else
+        shasum -a 256 -c "$1" >/dev/null 2>&1
+    fi
+}
+
+# boot_id: differs after each boot; empty where the system has none to tell.
+boot_id() {
+    if [ -r /proc/sys/kernel/random/boot_id ]; then
+        cat /proc/sys/kernel/random/boot_id
+    else
+        sysctl -n kern.bootsessionuuid 2>/dev/null
+    fi
+}
+
+# uptime_s: whole seconds that the wall clock cannot turn back.
+uptime_s() {
+    if [ -r /proc/uptime ]; then
+        IFS=. read -r uptime_now _ </proc/uptime
+        printf '%s\n' "$uptime_now"
+    else
+        perl -MTime::HiRes -e 'print int(Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC())), "\n"' 2>/dev/null || echo 0
+    fi
+}
+
+# hold_lock FD: the kernel frees it when the last process that inherited FD has ended. 0 held, 1 taken, 2 no tool.
+hold_lock() {
+    if have flock; then
+        flock -n "$1" 2>/dev/null
+    elif have perl; then
+        perl -e 'use Fcntl ":flock"; open(my $f, "+<&=", $ARGV[0]) or exit 2;
+                 exit(flock($f, LOCK_EX | LOCK_NB) ? 0 : 1)' "$1"
+    else
+        return 2
+    fi
+}
+
+# durable PATH: on the disk, not only in memory. busybox and darwin know no `sync FILE`.
+durable() { sync "$1" 2>/dev/null || sync; }
+
+# tree_lines DIR [SKIP]: one line a folder, file or link, "kind hash path": two folders are alike when these are.
+# SKIP: top-level names, one a line, that are not even read (a database may hold gigabytes).
+tree_lines() {
+    (
+        cd "$1" 2>/dev/null || exit 1
+        LC_ALL=C
+        export LC_ALL
+        find . -mindepth 1 -maxdepth 1 -print | sort | while IFS= read -r tree_top; do
+            if [ -n "$2" ] && printf '%s\n' "$2" | grep -qxF "${tree_top#./}"; then continue; fi
+            tree_entry "$tree_top"
+        done
+    )
+}
+
+tree_entry() {
+    find "$1" -print | sort | while IFS= read -r tree_f; do
+        if [ -L "$tree_f" ]; then
+            # The target of a link is read from ls: readlink is not POSIX, and busybox may lack it.
+            tree_to=$(ls -ld "$tree_f")
+            printf 'link %s %s\n' "$(printf '%s' "${tree_to##* -> }" | sha256)" "$tree_f"
+        elif [ -d "$tree_f" ]; then
+            printf 'dir - %s\n' "$tree_f"
+        elif [ -f "$tree_f" ]; then
+            tree_m=file
+            [ -x "$tree_f" ] && tree_m=exec
+            printf '%s %s %s\n' "$tree_m" "$(sha256 <"$tree_f")" "$tree_f"
+        fi
+    done
+}
+
+# free_mib PATH: what an ordinary user of that file system may still write.
+free_mib() {
+    df -Pk "$1" 2>/dev/null | { read -r _ && read -r _ _ _ free_k _ && echo $((free_k / 1024)); }
+}

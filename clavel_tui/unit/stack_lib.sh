@@ -1,0 +1,74 @@
+# shellcheck shell=sh
+# stack_lib.sh: what a Docker Compose project runs, and its releases, as lines. Shared by the job and the probe.
+# One fact a line, fields parted by tabs; free text only as JSON, so that no name can break a line.
+
+docker_limit=${CLAVEL_DOCKER_LIMIT:-20}
+stacks=$state/stacks
+tab=$(printf '\t')
+
+D() { limit "$docker_limit" docker "$@"; }
+
+container_format='{{index .Config.Labels "com.docker.compose.project"}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.Id}}	{{.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.State.ExitCode}}	{{.RestartCount}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.State.StartedAt}}	{{json .Config.Image}}	{{json (index .Config.Labels "com.docker.compose.project.working_dir")}}	{{json (index .Config.Labels "com.docker.compose.project.config_files")}}	{{json .Name}}	{{json .State.Error}}'
+image_format='{{.Id}}	{{.Os}}/{{.Architecture}}	{{json .RepoTags}}	{{json .RepoDigests}}'
+
+# container_lines [PROJECT]: every container of one Compose project, or of all; `compose run` ones left out.
+container_lines() {
+    container_ids=$(D ps -aq --no-trunc --filter "label=com.docker.compose.project${1:+=$1}" \
+        --filter label=com.docker.compose.oneoff=False) || return
+    [ -n "$container_ids" ] || return 0
+    # shellcheck disable=SC2086  # ids are hexadecimal
+    D inspect --type container --format "$container_format" $container_ids
+}
+
+# image_lines ID...: platform, tags and all RepoDigests. An image that is gone has no line.
+image_lines() {
+    [ $# -gt 0 ] || return 0
+    D image inspect --format "$image_format" "$@" 2>/dev/null || :
+}
+
+# data_names PATH PROJECT: top-level folders that the services mount and that no update ever put there. They hold
+# what the services wrote: never recorded, never replaced, never put back. $data names more of them.
+data_names() {
+    {
+        printf '%s\n' "${data:-}"
+        data_ids=$(D ps -aq --no-trunc --filter "label=com.docker.compose.project=$2")
+        # shellcheck disable=SC2086  # ids are hexadecimal
+        [ -z "$data_ids" ] || D inspect --type container --format \
+            '{{range .Mounts}}{{if eq .Type "bind"}}{{println .Source}}{{end}}{{end}}' $data_ids |
+            while IFS= read -r data_src; do
+                case $data_src in "$1"/*) data_src=${data_src#"$1"/} && printf '%s\n' "${data_src%%/*}" ;; esac
+            done
+    } | LC_ALL=C sort -u | while IFS= read -r data_name; do
+        if [ -n "$data_name" ] && [ -d "$1/$data_name" ] && ! managed "$data_name"; then printf '%s\n' "$data_name"; fi
+    done
+}
+
+# managed NAME: an update put it there from the repository.
+managed() { grep -qxF "$1" "$stack_dir/managed" 2>/dev/null; }
+
+# fingerprint PROJECT PATH DATA: what a preview saw and a job must find: services with image and reference, files, hold.
+fingerprint() {
+    {
+        container_lines "$1" | cut -f 2,4,11 | LC_ALL=C sort
+        printf 'files %s\n' "$(files_sum "$2" "$3")"
+        cat "$stack_dir/held" 2>/dev/null
+    } | sha256
+}
+
+# files_sum PATH DATA: DATA is a newline-parted list of top-level names that are left out.
+files_sum() { tree_lines "$1" "$2" 2>/dev/null | sha256; }
+
+# project_of PATH: the project's name as Compose itself sees it there.
+project_of() {
+    (cd "$1" 2>/dev/null && D compose config 2>/dev/null) | sed -n 's/^name: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' | head -n 1
+}
+
+# release_lines: each recorded release of the stack in $stack_dir, a block a release.
+release_lines() {
+    for release_d in "$stack_dir"/releases/*; do
+        [ -f "$release_d/manifest" ] || continue
+        printf 'release\t%s\n' "${release_d##*/}"
+        cat "$release_d/manifest"
+        cat "$release_d/seen" 2>/dev/null
+    done
+}

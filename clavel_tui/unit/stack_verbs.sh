@@ -1,0 +1,267 @@
+# shellcheck shell=sh
+# stack_verbs.sh: update, rollback, restart, stop, remove, hold. Each reads from top to bottom as what happens on the unit.
+# shellcheck disable=SC2154
+
+update() {
+    step check
+    workplace
+    look
+    mend_files
+    stage_in=$job/files/stage/$base
+    [ ! -s "$stack_dir/held" ] || [ "$unhold" = 1 ] ||
+        finish refused "$stack is held at $(cut -f 2 "$stack_dir/held"): release the hold first"
+    checked=$(compose_in "$stage_in" config --quiet 2>&1) ||
+        finish refused "Docker Compose refuses the files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
+    as_project=$(project_of "$stage_in")
+    [ -z "$project" ] || [ ! -s "$before" ] || [ "$project" = "$as_project" ] ||
+        finish refused "the project's name would change from $project to $as_project: remove $stack first"
+    project=$as_project
+    needs_room "$(docker_root)" "Docker's disk"
+    needs_room "$state" "the disk of $state"
+
+    step record
+    known=$(unwell <"$before" | grep -v ' wait$' | cut -d ' ' -f 1 | tr '\n' ' ')
+    first=
+    if [ -s "$before" ]; then
+        record "$(health_word "$known")" || finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
+        target=$recorded
+        say "recorded what runs as release $target"
+    else
+        first=1
+        say "first deployment: there is no release to return to"
+    fi
+    remember phase=recorded "target=$target" || finish refused "the disk of $state is full: nothing was changed"
+    safe_point
+
+    pre_update_hook
+    step pull
+    pull_images || give_up failed "images could not be pulled: $(tail_of_log)"
+    cancelled && give_up cancelled "cancelled before anything was changed"
+    stage "$stage_in" keep || give_up refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
+    changed=$(changed_names)
+    is_change || { rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
+
+    step activate
+    mounts=$(mounting "$changed")
+    remember phase=swapping "target=$target" || give_up refused "the disk of $state is full: nothing was changed"
+    swap_in || { swap_out && give_up failed "the files could not be put in place: put back as they were"; }
+    remember phase=activating "target=$target" || come_back "the disk of $state is full"
+    bring_up || come_back "docker compose up failed: $(tail_of_log)"
+    cancelled && come_back "cancelled during activation"
+
+    step health
+    judge "$known" || come_back "$why"
+    right_images || come_back "what runs is not what was pulled: $wrong"
+    if [ "$confirm_s" -gt 0 ]; then
+        step confirm
+        remember phase=confirming "target=$target"
+        await_ack "$confirm_s" || come_back "nobody confirmed over a new connection within $confirm_s s"
+    fi
+    step settle
+    (cd "$job/files/stage/$base" && ls -A) >"$stack_dir/managed.new" && mv "$stack_dir/managed.new" "$stack_dir/managed"
+    unhold_now
+    swap_done
+    container_lines "$project" >"$before" && names=$(data_names "$path" "$project") && record "$(health_word "$known")" ||
+        warn "what runs now could not be recorded as a release"
+    retain "$recorded" "$target"
+    [ -z "$known" ] || finish succeeded "updated; already unwell before and not judged: $known" "release=$recorded" "from=$target"
+    finish succeeded "updated, and every service is well" "release=$recorded" "from=$target"
+}
+
+tail_of_log() { sed -n 's/^[0-9]* out //p' "$job/log" | grep -v '^ *$' | tail -n 2 | tr '\n' ' '; }
+
+pre_update_hook() {
+    [ -n "$hook" ] || return 0
+    step hook
+    hook_rc=0
+    if [ -d "$path" ]; then run hook_in "$path" || hook_rc=$?; else run hook_in / || hook_rc=$?; fi
+    [ "$hook_rc" = 0 ] || finish failed "the pre-update hook ended with $hook_rc: nothing was changed"
+    safe_point
+}
+
+hook_in() { (cd "$1" && limit "$hook_s" sh -c "$hook" 7>&- 8>&- 9>&-); }
+
+pull_images() {
+    # shellcheck disable=SC2086  # service names have no blanks
+    run limit_pull $service || return 1
+    if [ "$build" = 1 ]; then run limit_build || return 1; fi
+}
+limit_pull() { (cd "$stage_in" && limit "$pull_s" docker compose pull --ignore-buildable "$@"); }
+limit_build() { (cd "$stage_in" && limit "$pull_s" docker compose build); }
+
+# is_change: a file differs, or a reference names another image than the one that its container runs.
+is_change() {
+    [ -z "$changed" ] && [ -z "$first" ] || return 0
+    cut -f 4,11 "$before" | LC_ALL=C sort -u | while IFS=$tab read -r ic_i ic_r; do
+        ic_r=$(printf '%s' "$ic_r" | sed 's/^"//;s/"$//')
+        [ "$(D image inspect --format '{{.Id}}' "$ic_r" 2>/dev/null)" = "$ic_i" ] || { echo changed && break; }
+    done | grep -q changed
+}
+
+bring_up() {
+    : >"$work/untagged"
+    if [ -n "$service" ]; then up "$target" --no-deps "$service" || return 1; else up "$target" || return 1; fi
+    recreate_mounting "$(printf '%s' "$mounts" | tr '\n' ' ')"
+}
+
+# right_images: exit 0 with the wrong thing running is a failure.
+right_images() {
+    wrong=$(container_lines "$project" | while IFS=$tab read -r _ ri_s _ ri_i _ _ _ _ _ _ ri_r _; do
+        [ -z "$service" ] || [ "$service" = "$ri_s" ] || continue
+        ri_r=$(printf '%s' "$ri_r" | sed 's/^"//;s/"$//')
+        [ "$(D image inspect --format '{{.Id}}' "$ri_r" 2>/dev/null)" = "$ri_i" ] || printf '%s ' "$ri_s"
+    done)
+    [ -z "$wrong" ]
+}
+
+# give_up: nothing runs differently yet; the references that `pull` moved are put back.
+give_up() {
+    rm -rf "$new"
+    [ -z "$target" ] || { wait_docker && retag "$target"; }
+    finish "$1" "$2"
+}
+
+# come_back WHY: the way back writes nothing before it acts.
+come_back() {
+    rm -f "$job/reserve"
+    step return
+    warn "$1"
+    if [ -z "$target" ]; then first_failed "$1"; fi
+    [ "$on_failure" != leave ] || finish failed "left as it is, as asked: $1" "target=$target"
+    returning=1
+    remember phase=returning "target=$target"
+    swap_out || warn "the files could not all be put back"
+    wait_docker
+    retag "$target"
+    mounts=$(mounting "$changed")
+    up "$target" || finish failed "it went bad ($1), and the way back to $target failed: $(tail_of_log)" "target=$target"
+    recreate_mounting "$(printf '%s' "$mounts" | tr '\n' ' ')"
+    verify_release "$target" || finish failed "it went bad ($1); after the way back these services do not run what was recorded: $wrong" "target=$target"
+    judge "$known" || finish failed "it went bad ($1); it is back at $target, which is not well now: $why" "target=$target"
+    mark "$target" "$(health_word "$known")"
+    cancelled && finish cancelled "cancelled: back at release $target, and verified" "release=$target"
+    finish returned "it went bad ($1): back at release $target, and verified" "release=$target"
+}
+
+first_failed() {
+    [ "$first_failure" = up ] || { run compose_in "$path" down --remove-orphans && finish failed "the first deployment failed and was taken down: $1"; }
+    finish failed "the first deployment failed and was left up: $1"
+}
+
+# ---------------------------------------------------------------- rollback
+
+rollback() {
+    step check
+    workplace
+    look
+    mend_files
+    release_d=$stack_dir/releases/$release
+    [ -f "$release_d/manifest" ] || finish refused "there is no release $release of $stack on this unit"
+    lost=$(missing_images "$release")
+    [ -z "$lost" ] || finish refused "release $release is not restorable here: the image is gone of: $lost"
+    project=$(sed -n "s/^project$tab//p" "$release_d/manifest")
+    known=
+
+    step record
+    target=
+    if [ -s "$before" ]; then
+        record "$(health_word "$(unwell <"$before" | grep -v ' wait$')")" ||
+            finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
+        target=$recorded
+    fi
+    stage "$release_d/folder" exact || finish refused "the recorded files could not be put beside $path (is the disk full?): nothing was changed"
+    changed=$(changed_names)
+    remember phase=swapping "target=$target" "to=$release" || { rm -rf "$new" && finish refused "the disk of $state is full: nothing was changed"; }
+    safe_point
+
+    step activate
+    mounts=$(mounting "$changed")
+    swap_in || { swap_out && finish failed "the recorded files could not be put in place: nothing was changed"; }
+    remember phase=activating "target=$target" "to=$release"
+    retag "$release"
+    up "$release" || finish failed "docker compose up failed on the way to $release: $(tail_of_log)" "target=$target"
+    recreate_mounting "$(printf '%s' "$mounts" | tr '\n' ' ')"
+
+    step verify
+    verify_release "$release" || finish failed "these services do not run what was recorded: $wrong"
+    step health
+    judged_word=healthy
+    judge "" || judged_word=unwell
+    hold_now "$release"
+    swap_done
+    mark "$release" "$judged_word"
+    retain "$release" "$target"
+    [ "$judged_word" = healthy ] ||
+        finish failed "release $release runs again exactly as recorded, and is held, but is not well: $why" "release=$release" "from=$target"
+    finish succeeded "release $release runs again: images and files verified; held there" "release=$release" "from=$target"
+}
+
+hold_now() {
+    { printf 'held\t%s\t%s\t%s\t%s\n' "$1" "$now" "$operator" "$reason" >"$stack_dir/held.new"; } 2>/dev/null &&
+        mv "$stack_dir/held.new" "$stack_dir/held" && durable "$stack_dir"
+}
+
+unhold_now() { rm -f "$stack_dir/held"; }
+
+release_hold() {
+    [ -s "$stack_dir/held" ] || finish nochange "$stack was not held"
+    unhold_now
+    finish succeeded "$stack is not held any more: an update may change it"
+}
+
+# ---------------------------------------------------------------- the small verbs
+
+simple_verb() {
+    step check
+    workplace
+    look
+    [ -s "$before" ] || finish refused "$stack has no container on this unit"
+    safe_point
+    step "$verb"
+    remember phase="$verb"
+    if [ -n "$service" ]; then run compose_in "$path" "$verb" "$service"; else run compose_in "$path" "$verb"; fi ||
+        finish failed "docker compose $verb failed: $(tail_of_log)"
+    [ "$verb" = restart ] || finish succeeded "stopped"
+    step health
+    known=
+    judge "" || finish failed "restarted, but not well: $why"
+    finish succeeded "restarted, and every service is well"
+}
+
+remove_stack() {
+    step check
+    workplace
+    look
+    [ -s "$before" ] || finish nochange "$stack has no container on this unit"
+    step record
+    known=$(unwell <"$before" | grep -v ' wait$' | cut -d ' ' -f 1 | tr '\n' ' ')
+    record "$(health_word "$known")" || finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
+    remember phase=removing "target=$recorded" || finish refused "the disk of $state is full: nothing was changed"
+    safe_point
+    step remove
+    run compose_in "$path" down --remove-orphans || finish failed "docker compose down failed: $(tail_of_log)"
+    [ -z "$(container_lines "$project")" ] || finish failed "some containers of $stack are still there"
+    finish succeeded "removed; its files and release $recorded are kept, volumes too" "release=$recorded"
+}
+
+# ---------------------------------------------------------------- after a job that died
+
+# mend_files: a dead job may have stopped between two renames. Until `up` nothing runs differently: back as it was.
+mend_files() {
+    if [ ! -d "$path" ] || { [ -d "$new" ] && [ ! -d "$old" ]; }; then
+        swap_out || finish refused "$path was left half-way by a dead job and cannot be mended"
+        look
+    fi
+}
+
+# job_mend: called by `settle`, under the lock, for a job that is dead.
+job_mend() {
+    case $(sed -n 's/^phase=//p' "$job/state") in
+    recorded | swapping)
+        swap_out
+        mend_target=$(sed -n 's/^target=//p' "$job/state")
+        [ -z "$mend_target" ] || [ "$verb" != update ] || retag "$mend_target"
+        ;;
+    *) [ -d "$path" ] || swap_out ;;
+    esac
+}

@@ -1,0 +1,272 @@
+"""The composition root: settings → wired parts. The only file that knows them all."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clavel_tui import __version__
+
+if TYPE_CHECKING:
+    from clavel_tui.domain.operation import Origin
+    from clavel_tui.domain.unit import Fleet
+    from clavel_tui.operations import InProcessFleet
+    from clavel_tui.remote.secrets import Ask
+    from clavel_tui.remote.trust import SshFiles
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was said on the command line."""
+
+    fleet: str | None = None
+    db: str | None = None
+    ssh_config: str | None = None
+    known_hosts: str | None = None
+    identity: str | None = None
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Settings:
+        """From parsed arguments."""
+        return cls(args.fleet, args.db, args.ssh_config, args.known_hosts, args.identity)
+
+    @property
+    def database(self) -> Path:
+        """The journal's file."""
+        import platformdirs
+
+        return Path(self.db) if self.db else platformdirs.user_data_path("clavel-tui") / "journal.db"
+
+    @property
+    def ssh_files(self) -> SshFiles:
+        """The user's own SSH files, unless others were named."""
+        from clavel_tui.remote.trust import SshFiles
+
+        return SshFiles(
+            config=(Path(self.ssh_config),) if self.ssh_config else None,
+            known_hosts=Path(self.known_hosts) if self.known_hosts else None,
+            identity=Path(self.identity) if self.identity else None,
+        )
+
+
+class Wiring:
+    """The doors that faces are given: see cli/context.py. ``checkpoint`` is told every boundary of the journal."""
+
+    def __init__(self, settings: Settings, checkpoint: Callable[[str], None] = lambda _name: None) -> None:
+        self.settings = settings
+        self.ask: Ask | None = None
+        self._checkpoint = checkpoint
+        self._fleet: Fleet | None = None
+
+    def fleet(self) -> Fleet:
+        """The fleet's files, read and checked once."""
+        from clavel_tui.inventory import find_root, load_fleet
+
+        if self._fleet is None:
+            self._fleet = load_fleet(find_root(self.settings.fleet, os.environ, Path.cwd()))
+        return self._fleet
+
+    @asynccontextmanager
+    async def client(self, *, settle: bool = True) -> AsyncIterator[InProcessFleet]:
+        """A fleet in this process, closed at the end of the block."""
+        fleet = await self._open()
+        try:
+            if settle:
+                await fleet.settle_open()
+            yield fleet
+        finally:
+            await fleet.close()
+
+    @asynccontextmanager
+    async def console(self) -> AsyncIterator[InProcessFleet]:
+        """The same for the console, which settles what is open while it runs."""
+        async with self.client(settle=False) as fleet:
+            yield fleet
+
+    async def _open(self) -> InProcessFleet:
+        from clavel_tui.domain import limits
+        from clavel_tui.history import MIGRATIONS, Journal
+        from clavel_tui.operations import InProcessFleet
+        from clavel_tui.operations.parts import Clock, Parts
+        from clavel_tui.remote.either import EitherRunner
+        from clavel_tui.remote.jobs import JobClient, JobScripts
+        from clavel_tui.remote.local import LocalRunner
+        from clavel_tui.remote.pool import Pool, PoolLimits
+        from clavel_tui.remote.secrets import Secrets
+        from clavel_tui.remote.ssh import SshRunner
+        from clavel_tui.store import Database
+        from clavel_tui.unit import script
+
+        inventory = self.fleet()
+        database = await Database.open(self.settings.database, MIGRATIONS)
+        secrets = Secrets(self.ask)
+        bounds = PoolLimits(
+            limits.CONNECT_S,
+            limits.KEEPALIVE_S,
+            limits.KEEPALIVE_TRIES,
+            limits.HANDSHAKES,
+            limits.CHANNELS,
+            limits.BACKOFF_FIRST_S,
+            limits.BACKOFF_MOST_S,
+        )
+        pool = Pool(self.settings.ssh_files, bounds, time.monotonic)
+        runner = EitherRunner(SshRunner(pool, secrets), LocalRunner(secrets))
+        scripts = JobScripts(put=script("put.sh"), job=script("lib.sh") + script("job.sh"))
+        name = _runner_name(os.getpid())
+        parts = Parts(
+            fleet=inventory,
+            runner=runner,
+            jobs=JobClient(runner, scripts, limits.PUT_S),
+            journal=Journal(database, name, time.time),
+            clock=Clock(time.time),
+            origin=lambda: _origin(Path(inventory.root)),
+            runner_name=name,
+            is_alive=_is_alive,
+            checkpoint=self._checkpoint,
+        )
+        fleet = InProcessFleet(parts, self.settings.ssh_files, database.close)
+        await fleet.load()
+        return fleet
+
+
+def _runner_name(pid: int) -> str:
+    """Names a process so that a later one with the same number is not taken for it."""
+    try:
+        born = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        born = "0"
+    return f"{socket.gethostname()}:{pid}:{born}"
+
+
+def _is_alive(runner: str) -> bool:
+    """Whether the console of that name still runs; one on another machine is taken to live, since we cannot look."""
+    host, _, rest = runner.partition(":")
+    pid = rest.partition(":")[0]
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        pass
+    return _runner_name(int(pid)) == runner
+
+
+async def _origin(root: Path) -> Origin:
+    """Who, and from which revision of the repository."""
+    from clavel_tui.domain.operation import Origin
+    from clavel_tui.remote import Query, RemoteError, Target
+    from clavel_tui.remote.local import LocalRunner
+    from clavel_tui.remote.secrets import Secrets
+
+    here = Target("workstation", "local")
+    text = 'cd "$1" && git rev-parse HEAD && git status --porcelain -- . | head -n 1'
+    try:
+        result = await LocalRunner(Secrets()).query(here, Query.script("revision", text, str(root), timeout=10.0, elevated=False))
+        revision, *dirty = result.out.splitlines() if result.ok else [""]
+    except (RemoteError, OSError):
+        revision, dirty = "", []
+    return Origin(operator=getpass.getuser(), host=socket.gethostname(), revision=revision, dirty=bool(dirty))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point. Every error that a person can mend ends in a sentence, never in a traceback."""
+    from clavel_tui.cli.parser import build
+
+    args = build().parse_args(argv)
+    if args.version:
+        sys.stdout.write(f"clavel-tui {__version__}\n")
+        return 0
+    from clavel_tui.domain.errors import ClavelError, InventoryError, RefusedError, UnitError
+
+    try:
+        return _run(args)
+    except (InventoryError, RefusedError, UnitError) as error:
+        _complain(error)
+        return {InventoryError: 2, RefusedError: 3}.get(type(error), 6)
+    except ClavelError as error:
+        _complain(error)
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; an operation that was started goes on, on its unit: `clavel-tui history` tells\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _complain(error: Exception) -> None:
+    hint = getattr(error, "hint", "")
+    sys.stderr.write(f"clavel-tui: {error}\n{f'  {hint}' + chr(10) if hint else ''}")
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.verb == "demo":
+        return _demo(args)
+    return run_verb(args, Wiring(Settings.of(args)))
+
+
+def run_verb(args: argparse.Namespace, wiring: Wiring) -> int:
+    """One verb, or the console where none was said."""
+    from clavel_tui.domain.errors import StoreRefusedError
+    from clavel_tui.history import JournalError
+
+    try:
+        if args.verb is None:
+            return _console(wiring)
+        from clavel_tui.cli.context import Context
+        from clavel_tui.cli.verbs import VERBS
+
+        wiring.ask = _ask_on_terminal
+        return asyncio.run(VERBS[args.verb](Context(args, wiring)))
+    except JournalError as error:
+        raise StoreRefusedError(error.text, error.hint) from error
+
+
+async def _ask_on_terminal(_unit: str, question: str) -> str | None:
+    """A password, typed without an echo; None where there is no terminal."""
+    if not sys.stdin.isatty():
+        return None
+    return await asyncio.to_thread(getpass.getpass, f"{question}: ")
+
+
+def _console(wiring: Wiring) -> int:
+    from clavel_tui.domain.errors import RefusedError
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise RefusedError(
+            "the console needs a terminal", "use the verbs instead, such as `clavel-tui units`; see `clavel-tui --help`"
+        )
+    from clavel_tui.tui.app import ClavelApp
+
+    wiring.fleet()
+    app = ClavelApp(wiring.console, wiring.fleet().name)
+    app.run()
+    return app.return_code or 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from clavel_tui.cli.parser import build
+    from clavel_tui.demo import demo_fleet
+
+    inner = build().parse_args(args.rest)
+    with demo_fleet() as places:
+        said = Settings(
+            fleet=str(places.hosts),
+            db=str(places.database),
+            ssh_config=str(places.ssh_config),
+            known_hosts=str(places.known_hosts),
+            identity=str(places.identity),
+        )
+        return run_verb(inner, Wiring(replace(said, db=args.db or said.db)))

@@ -1,0 +1,30 @@
+"""Labs for tests: started when first asked for, kept for the whole run, reset after each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from .lab import Lab
+from .plan import STACKS
+
+
+@pytest.fixture(scope="session")
+def bookworm() -> Iterator[Lab]:
+    """Three hosts of Debian 12: busybox init, Docker 20.10."""
+    with Lab("bookworm") as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def trixie() -> Iterator[Lab]:
+    """Three hosts of Debian 13: systemd, Docker 26."""
+    with Lab("trixie") as lab:
+        yield lab
+
+
+@pytest.fixture(params=STACKS)
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Each stack in turn; whatever faults a test made are taken back after it."""
+    lab: Lab = request.getfixturevalue(request.param)
+    yield lab
+    lab.reset()
