@@ -114,7 +114,7 @@ class Planner:
             notes.append(f"already unwell, and so not judged: {', '.join(unwell)}")
         if plan.request.service:
             notes.append(f"only {plan.request.service} is recreated; changed files of other services wait for their own update")
-        if not any(c.health for c in view.containers):
+        if view.containers and not any(c.health for c in view.containers):
             notes.append(f"no service has a health check: well means that it runs for {stack.grace_seconds} s")
         return plan.model_copy(
             update={

@@ -8,6 +8,7 @@ import shlex
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Bundle:
         """Owned by root, with plain modes and no times."""
         raw = io.BytesIO()
         with tarfile.open(fileobj=raw, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            for folder in sorted({str(parent) for name in self.files for parent in PurePosixPath(name).parents} - {"."}):
+                info = tarfile.TarInfo(folder)
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(info)
             for name, (content, mode) in {**self.files, "SUMS": (self.sums(), 0o600)}.items():
                 info = tarfile.TarInfo(name)
                 info.size, info.mode = len(content), mode

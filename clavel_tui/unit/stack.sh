@@ -246,7 +246,7 @@ swap_out() {
         done <"$stack_dir/carry"
     fi
     [ ! -d "$old" ] || mv "$old" "$path" || return 1
-    rm -rf "$new"
+    rm -rf "$new" "$stack_dir/carry"
 }
 
 swap_done() { rm -rf "$old" "$new" "$stack_dir/carry"; }
@@ -271,7 +271,7 @@ retag() {
         retag_r=$(printf '%s' "$retag_r" | sed 's/^"//;s/"$//')
         case $retag_r in
         *@sha256:* | sha256:*)
-            [ "$(D image inspect --format '{{.Id}}' "$retag_r" 2>/dev/null)" = "$retag_i" ] || printf '%s\n' "$retag_s"
+            [ "$(D image inspect --format '{{.ID}}' "$retag_r" 2>/dev/null)" = "$retag_i" ] || printf '%s\n' "$retag_s"
             ;;
         *) D tag "$retag_i" "$retag_r" >&2 || printf '%s\n' "$retag_s" ;;
         esac

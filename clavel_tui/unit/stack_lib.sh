@@ -8,8 +8,8 @@ tab=$(printf '\t')
 
 D() { limit "$docker_limit" docker "$@"; }
 
-container_format='{{index .Config.Labels "com.docker.compose.project"}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.Id}}	{{.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.State.ExitCode}}	{{.RestartCount}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.State.StartedAt}}	{{json .Config.Image}}	{{json (index .Config.Labels "com.docker.compose.project.working_dir")}}	{{json (index .Config.Labels "com.docker.compose.project.config_files")}}	{{json .Name}}	{{json .State.Error}}'
-image_format='{{.Id}}	{{.Os}}/{{.Architecture}}	{{json .RepoTags}}	{{json .RepoDigests}}'
+container_format='{{index .Config.Labels "com.docker.compose.project"}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.ID}}	{{.Image}}	{{.State.Status}}	{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}	{{.State.ExitCode}}	{{.RestartCount}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.State.StartedAt}}	{{json .Config.Image}}	{{json (index .Config.Labels "com.docker.compose.project.working_dir")}}	{{json (index .Config.Labels "com.docker.compose.project.config_files")}}	{{json .Name}}	{{json .State.Error}}'
+image_format='{{.ID}}	{{.Os}}/{{.Architecture}}	{{json .RepoTags}}	{{json .RepoDigests}}'
 
 # container_lines [PROJECT]: every container of one Compose project, or of all; `compose run` ones left out.
 container_lines() {

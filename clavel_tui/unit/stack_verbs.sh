@@ -94,7 +94,7 @@ is_change() {
     [ -z "$changed" ] && [ -z "$first" ] || return 0
     cut -f 4,11 "$before" | LC_ALL=C sort -u | while IFS=$tab read -r ic_i ic_r; do
         ic_r=$(printf '%s' "$ic_r" | sed 's/^"//;s/"$//')
-        [ "$(D image inspect --format '{{.Id}}' "$ic_r" 2>/dev/null)" = "$ic_i" ] || { echo changed && break; }
+        [ "$(D image inspect --format '{{.ID}}' "$ic_r" 2>/dev/null)" = "$ic_i" ] || { echo changed && break; }
     done | grep -q changed
 }
 
@@ -109,7 +109,7 @@ right_images() {
     wrong=$(container_lines "$project" | while IFS=$tab read -r _ ri_s _ ri_i _ _ _ _ _ _ ri_r _; do
         [ -z "$service" ] || [ "$service" = "$ri_s" ] || continue
         ri_r=$(printf '%s' "$ri_r" | sed 's/^"//;s/"$//')
-        [ "$(D image inspect --format '{{.Id}}' "$ri_r" 2>/dev/null)" = "$ri_i" ] || printf '%s ' "$ri_s"
+        [ "$(D image inspect --format '{{.ID}}' "$ri_r" 2>/dev/null)" = "$ri_i" ] || printf '%s ' "$ri_s"
     done)
     [ -z "$wrong" ]
 }

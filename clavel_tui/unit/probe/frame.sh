@@ -12,7 +12,7 @@ while IFS= read -r ask; do
         printf '== %s\n' "${frag%%:*}"
         eval "frag_text=\$frag_${frag%%:*}"
         limit "${frag#*:}" sh -c "$lib_text
-$frag_text" "$@" 2>/dev/null </dev/null
+$frag_text" clavel "$@" 2>/dev/null </dev/null
         printf '\n=. %s %s\n' "${frag%%:*}" "$?"
     done
     printf '>> %s\n' "$nonce"
