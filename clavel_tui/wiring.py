@@ -88,8 +88,9 @@ class Wiring:
             await fleet.close()
 
     @asynccontextmanager
-    async def console(self) -> AsyncIterator[InProcessFleet]:
-        """The same for the console, which settles what is open while it runs."""
+    async def console(self, ask: Ask) -> AsyncIterator[InProcessFleet]:
+        """The same for the console, which settles what is open while it runs, and asks in its own frame."""
+        self.ask = ask
         async with self.client(settle=False) as fleet:
             yield fleet
 

@@ -16,6 +16,10 @@ class FleetClient(Protocol):
         """The fleet as it is known now; the first one comes from the cache, before any connection is made."""
         ...
 
+    async def changed(self) -> None:
+        """Returns when anything is known anew since the last call."""
+        ...
+
     def events(self, after: int) -> AsyncIterator[Event]:
         """Events behind ``after``, as they come, for ever."""
         ...

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from clavel_tui.compose import ask
-from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.errors import RefusedError, StoreRefusedError
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.history import JournalError
 from clavel_tui.inventory import stack_files
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
@@ -38,6 +39,7 @@ class InProcessFleet:
         self._watch = Watch(parts)
         self._planner = Planner(parts, self._watch)
         self._runs: dict[str, asyncio.Task[None]] = {}
+        self._seen_seq = 0
 
     async def load(self) -> None:
         """From the cache."""
@@ -54,6 +56,18 @@ class InProcessFleet:
         """See FleetClient."""
         unit = self._parts.fleet.unit(name)
         return self._watch.state(unit) if unit else None
+
+    async def changed(self) -> None:
+        """See FleetClient. Another console's operations are seen in the journal they share."""
+        while not self._watch.changed.is_set():
+            seq = await self._parts.journal.last_seq()
+            if seq != self._seen_seq:
+                self._seen_seq = seq
+                break
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TAIL_S):
+                    await self._watch.changed.wait()
+        self._watch.changed.clear()
 
     async def events(self, after: int) -> AsyncIterator[Event]:
         """See FleetClient. The journal itself is the broker, so both of two consoles see everything."""
@@ -91,7 +105,10 @@ class InProcessFleet:
             born=plan.born,
         )
         self._parts.checkpoint("planned")
-        await self._parts.journal.begin(operation)
+        try:
+            await self._parts.journal.begin(operation)
+        except JournalError as error:
+            raise StoreRefusedError(f"{error.text}; nothing was changed", error.hint) from error
         run = Run(self._parts, jobs, self._watch, unit, operation)
         self._track(operation.id, run.from_the_start(plan, stack, files))
         return operation.id
@@ -106,7 +123,10 @@ class InProcessFleet:
     async def wait(self, operation: str) -> Operation:
         """See FleetClient."""
         if task := self._runs.get(operation):
-            await task
+            try:
+                await task
+            except JournalError as error:
+                raise StoreRefusedError(f"{error.text}; the operation goes on, on its unit", error.hint) from error
         found = await self._parts.journal.operation(operation)
         if found is None:
             raise RefusedError(f"there is no operation {operation}")

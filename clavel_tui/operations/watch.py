@@ -28,6 +28,7 @@ class Watch:
         self._looking: set[str] = set()
         self._states: dict[str, UnitState] = {}
         self._probes = asyncio.Semaphore(64)
+        self.changed = asyncio.Event()
         self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
 
     async def load(self) -> None:
@@ -56,7 +57,7 @@ class Watch:
     async def look(self, unit: Unit) -> Facts | None:
         """Looks at one unit now; None when it could not be reached, which is data and not an error."""
         self._looking.add(unit.name)
-        self._states.pop(unit.name, None)
+        self._forget_state(unit)
         facts: Facts | None = None
         trouble = ("", "")
         try:
@@ -89,12 +90,16 @@ class Watch:
             await self.look(unit)
             await self._parts.clock.sleep(limits.REFRESH_S)
 
+    def _forget_state(self, unit: Unit) -> None:
+        self._states.pop(unit.name, None)
+        self.changed.set()
+
     async def _keep(self, unit: Unit, facts: Facts | None, trouble: tuple[str, str]) -> None:
         before = self.state(unit).health.level
         if facts:
             self._facts[unit.name] = facts
         self._trouble[unit.name] = trouble
-        self._states.pop(unit.name, None)
+        self._forget_state(unit)
         await self._parts.journal.save_facts(unit.name, facts, trouble[0])
         after = self.state(unit).health.level
         if before is not after:

@@ -1,0 +1,312 @@
+"""The console: opens the fleet, bridges its changes into messages, and turns keys into requests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from clavel_tui.domain.commands import COMMANDS, command
+from clavel_tui.domain.errors import ClavelError
+from clavel_tui.domain.operation import Outcome, Plan, Request, State, Verb
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.tui import choices, themes
+from clavel_tui.tui.messages import Snapshot
+from clavel_tui.tui.render.cells import line
+from clavel_tui.tui.render.plan import plan_lines
+from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, SecretScreen
+from clavel_tui.tui.screens.fleet import FleetScreen
+from clavel_tui.tui.screens.history import HistoryScreen
+from clavel_tui.tui.screens.reading import LogScreen, TextScreen, help_lines
+from clavel_tui.tui.widgets.listing import Listing
+
+Ask = Callable[[str, str], Awaitable[str | None]]
+OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
+COALESCE_S = 0.1
+"""Changes of a tenth of a second become one paint: eight hundred units answer at once after a refresh."""
+
+
+class ClavelApp(App[None]):
+    """The console of one fleet."""
+
+    CSS_PATH = "clavel.tcss"
+    TITLE = "clavel-tui"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(c.key, f"command('{c.id}')", c.name, show=c.shown, tooltip=c.tooltip, id=c.id)
+        for c in COMMANDS
+        if c.id != "details"
+    ]
+
+    def __init__(self, open_client: OpenClient, name: str) -> None:
+        super().__init__()
+        self._open_client = open_client
+        self._name = name
+        self._client: FleetClient | None = None
+        self._state: FleetState | None = None
+        self._fleet = FleetScreen(name)
+        self._history = HistoryScreen()
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.theme = themes.first(dict(os.environ))
+
+    def get_default_screen(self) -> Screen[None]:
+        """The fleet is what is seen first."""
+        return self._fleet
+
+    def on_mount(self) -> None:
+        """The fleet is opened behind the first paint."""
+        self._bridge()
+
+    @work(exit_on_error=True, group="bridge")
+    async def _bridge(self) -> None:
+        """The one worker that brings the fleet's changes in."""
+        try:
+            async with self._open_client(self._ask) as client:
+                self._client = client
+                self.post_message(Snapshot(await client.snapshot()))
+                watching = asyncio.create_task(client.watch())
+                try:
+                    while True:
+                        await client.changed()
+                        await asyncio.sleep(COALESCE_S)
+                        self.post_message(Snapshot(await client.snapshot()))
+                finally:
+                    watching.cancel()
+        except ClavelError as error:
+            self.exit(return_code=2, message=f"clavel-tui: {error.text}\n  {error.hint}")
+
+    @on(Snapshot)
+    async def _take(self, message: Snapshot) -> None:
+        self._state = message.state
+        self._fleet.take(message.state)
+        if self.screen is self._history and self._client:
+            self._history.take(await self._client.history())
+
+    async def _ask(self, _unit: str, question: str) -> str | None:
+        return await self.push_screen_wait_anywhere(SecretScreen(question))
+
+    async def push_screen_wait_anywhere(self, screen: Screen[str | None]) -> str | None:
+        """As push_screen_wait, for callers that are no worker."""
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self.push_screen(screen, lambda value: answer.set_result(value) if not answer.done() else None)
+        return await answer
+
+    # ---- commands
+
+    def action_command(self, ident: str) -> None:
+        """Every key comes here: a command that cannot be used now says why."""
+        if reason := self.disabled_reason(ident):
+            self.notify(reason, severity="warning", timeout=4)
+            return
+        getattr(self, f"do_{ident}")()
+
+    def disabled_reason(self, ident: str) -> str:
+        """Why a command cannot be used now; empty where it can."""
+        if self._client is None and ident not in {"help", "quit", "fleet", "filter"}:
+            return "the fleet is still being opened"
+        if not command(ident).mutates and ident != "logs":
+            return ""
+        if ident in {"undo", "cancel"}:
+            return ""
+        unit = self._fleet.chosen
+        if unit is None:
+            return "no unit is selected"
+        if not unit.stacks:
+            return f"{unit.unit.name} has no Docker Compose stack"
+        if unit.trouble:
+            return f"{unit.unit.name} cannot be reached: {unit.trouble}"
+        return ""
+
+    def do_update(self) -> None:
+        """`u`."""
+        self._change(Verb.UPDATE)
+
+    def do_restart(self) -> None:
+        """`t`."""
+        self._change(Verb.RESTART)
+
+    def do_stop(self) -> None:
+        """`S`."""
+        self._change(Verb.STOP)
+
+    def do_hold(self) -> None:
+        """`H` holds, or releases a hold."""
+        unit = self._fleet.chosen
+        view = unit.stack(choices.stack(unit, self._fleet.chosen_stack) or "") if unit else None
+        self._change(Verb.UNHOLD if view and view.held else Verb.HOLD)
+
+    @work(group="dialog", exclusive=True)
+    async def _change(self, verb: Verb) -> None:
+        unit = self._fleet.chosen
+        if unit and (stack := await self._choose_stack(unit, verb)):
+            await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=verb))
+
+    async def _choose_stack(self, unit: UnitState, verb: Verb) -> str | None:
+        if self._fleet.chosen_stack or len(unit.stacks) == 1:
+            return self._fleet.chosen_stack or unit.stacks[0].name
+        rows = choices.stack_rows(unit)
+        return await self.push_screen_wait(
+            ChooseScreen(
+                f"{verb.value}: which stack of {unit.unit.name}?", choices.STACK_COLUMNS, rows, choices.stack(unit, None)
+            )
+        )
+
+    def do_rollback(self) -> None:
+        """`r`."""
+        self._roll_back()
+
+    @work(group="dialog", exclusive=True)
+    async def _roll_back(self) -> None:
+        """`r enter y`: the last known good is preselected."""
+        unit = self._fleet.chosen
+        if unit is None:
+            return
+        rows, preselected = choices.release_rows(unit, self._fleet.chosen_stack)
+        note = "" if preselected else "no recorded good release can be restored here"
+        title = f"roll back on {unit.unit.name}: to which release?"
+        key = await self.push_screen_wait(ChooseScreen(title, choices.RELEASE_COLUMNS, rows, preselected, note))
+        if key:
+            stack, _, release = key.partition("/")
+            await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=Verb.ROLLBACK, release=release))
+
+    async def _confirm(self, request: Request) -> None:
+        client = self._client
+        if client is None:
+            return
+        self.notify(f"looking at {request.stack} on {request.unit}…", timeout=2)
+        plan = await client.plan(request)
+        self.clear_notifications()
+        if await self.push_screen_wait(ConfirmScreen(plan.title, plan_lines(plan), possible=not plan.refusal)):
+            await self._submit(client, plan)
+
+    async def _submit(self, client: FleetClient, plan: Plan) -> None:
+        try:
+            ident = await client.submit(plan)
+        except ClavelError as error:
+            self.notify(f"not started: {error.text}", severity="error", timeout=10)
+            return
+        self._follow(client, ident)
+
+    @work(group="follow")
+    async def _follow(self, client: FleetClient, ident: str) -> None:
+        """Says how it ended."""
+        try:
+            operation = await client.wait(ident)
+        except ClavelError as error:
+            self.notify(error.text, severity="error", timeout=15)
+            return
+        good = operation.outcome in {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
+        self.notify(
+            f"{operation.request.stack} on {operation.request.unit}: {operation.word}\n{operation.text}",
+            severity="information" if good else "warning",
+            timeout=8 if good else 20,
+            markup=False,
+        )
+        if not good:
+            self.bell()
+
+    @work(group="dialog", exclusive=True)
+    async def do_undo(self) -> None:
+        """`z` on an operation of the history: back to what ran before it."""
+        operation = self._history.chosen if self.screen is self._history else None
+        if operation is None or not operation.came_from:
+            self.notify("select an operation of the history (5) that changed a stack", severity="warning")
+            return
+        await self._confirm(
+            operation.request.model_copy(update={"verb": Verb.ROLLBACK, "release": operation.came_from, "service": ""})
+        )
+
+    @work(group="cancel")
+    async def do_cancel(self) -> None:
+        """`c`."""
+        unit = self._fleet.chosen
+        running = [o for o in self._state.operations if unit and o.request.unit == unit.unit.name] if self._state else []
+        if not running or self._client is None:
+            self.notify("nothing runs on this unit", severity="warning")
+            return
+        self.notify(await self._client.cancel(running[0].id))
+
+    def do_logs(self) -> None:
+        """`l`."""
+        self._open_logs()
+
+    @work(group="dialog", exclusive=True)
+    async def _open_logs(self) -> None:
+        unit = self._fleet.chosen
+        if self._client and unit:
+            stack = self._fleet.chosen_stack or choices.only(unit)
+            if stack is None:
+                rows = choices.stack_rows(unit)
+                stack = await self.push_screen_wait(
+                    ChooseScreen(
+                        f"logs: which stack of {unit.unit.name}?", choices.STACK_COLUMNS, rows, choices.stack(unit, None)
+                    )
+                )
+            if stack:
+                self.push_screen(LogScreen(self._client, unit.unit.name, stack))
+
+    def do_filter(self) -> None:
+        """`/`."""
+        self.do_fleet()
+        self._fleet.open_filter()
+
+    @work(group="refresh", exclusive=True)
+    async def do_refresh(self) -> None:
+        """`R`."""
+        if self._client:
+            await self._client.refresh()
+
+    def do_fleet(self) -> None:
+        """`1`."""
+        while self.screen is not self._fleet:
+            self.pop_screen()
+
+    @work(group="history", exclusive=True)
+    async def do_history(self) -> None:
+        """`5`."""
+        if self._client and self.screen is not self._history:
+            operations = await self._client.history()
+            await self.push_screen(self._history)
+            self._history.take(operations)
+
+    @on(Listing.Chosen, "#history")
+    async def _history_chosen(self) -> None:
+        if self._client:
+            await self._history.open_chosen(self._client)
+
+    def do_help(self) -> None:
+        """`?`."""
+        self.push_screen(TextScreen("Help", help_lines()))
+
+    def do_quit(self) -> None:
+        """`q`: running operations go on, and that is said before."""
+        running = [o for o in self._state.operations if o.state is State.RUNNING] if self._state else []
+        if running:
+            self._quit_with(
+                running_text=[
+                    f"{o.request.verb.value} {o.request.stack} on {o.request.unit}: {_after_leaving(o.step)}" for o in running
+                ]
+            )
+        else:
+            self.exit()
+
+    @work(group="dialog", exclusive=True)
+    async def _quit_with(self, running_text: list[str]) -> None:
+        if await self.push_screen_wait(ConfirmScreen("Leave while operations run?", [line(t) for t in running_text])):
+            self.exit()
+
+
+def _after_leaving(step: str) -> str:
+    """What happens to a running operation when the console closes."""
+    if step == "confirm":
+        return "closing now returns it to what ran before, since nobody confirms"
+    return "it goes on, on its unit; the next console tells how it ended"

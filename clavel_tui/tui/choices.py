@@ -1,0 +1,66 @@
+"""What a dialog offers, and what it preselects. Pure."""
+
+from __future__ import annotations
+
+from clavel_tui.domain.health import container_reason
+from clavel_tui.domain.stackview import StackView
+from clavel_tui.domain.text import short_id
+from clavel_tui.fleet.state import UnitState
+from clavel_tui.tui.render.cells import Cell, Row
+
+STACK_COLUMNS = ("STACK", "SERVICES", "RELEASE", "STATE")
+RELEASE_COLUMNS = ("STACK", "RELEASE", "HEALTH", "IMAGES", "NOTE")
+
+
+def only(unit: UnitState) -> str | None:
+    """The unit's stack, where it has just one."""
+    return unit.stacks[0].name if len(unit.stacks) == 1 else None
+
+
+def stack(unit: UnitState, said: str | None) -> str | None:
+    """The stack that a person most likely means: the one said, the unwell one, the one that changed last."""
+    if said or not unit.stacks:
+        return said
+    return max(unit.stacks, key=lambda v: (_unwell(v), max((r.seq for r in v.releases), default=0), _last(v))).name
+
+
+def _unwell(view: StackView) -> bool:
+    return any(container_reason(c) for c in view.containers)
+
+
+def _last(view: StackView) -> float:
+    return max((float(r.seen_at or 0) for r in view.releases), default=0.0)
+
+
+def stack_rows(unit: UnitState) -> list[Row]:
+    """A row for each stack."""
+    return [
+        Row(v.name, (Cell(v.name, "head"), Cell(f"{sum(c.state == 'running' for c in v.containers)}/{len(v.containers)}"), Cell(v.running or "not recorded"),
+                     Cell("✗ unwell", "bad") if _unwell(v) else Cell("■ HELD", "warn") if v.held else Cell("")))
+        for v in unit.stacks
+    ]  # fmt: skip
+
+
+def release_rows(unit: UnitState, said: str | None) -> tuple[list[Row], str | None]:
+    """A row for each release of the stack that is meant, or of all; and the key of the last known good."""
+    views = [v for v in unit.stacks if not said or v.name == said]
+    rows = [_release_row(v, n) for v in views for n in range(len(v.releases))]
+    likely = next((v for v in views if v.name == stack(unit, said)), None)
+    candidates = [v for v in ([likely] if likely else []) + views if v.good]
+    return rows, f"{candidates[0].name}/{candidates[0].good}" if candidates else None
+
+
+def _release_row(view: StackView, index: int) -> Row:
+    release = view.releases[index]
+    if gone := view.missing.get(release.id):
+        note = Cell(f"✗ not restorable here: image gone of {', '.join(gone)}", "bad")
+    elif release.id == view.running:
+        note = Cell("runs now", "dim")
+    elif release.id == view.good:
+        note = Cell("✓ last known good", "ok")
+    else:
+        note = Cell("")
+    images = " ".join(f"{s.service}={short_id(s.image)}" for s in release.services)
+    return Row(
+        f"{view.name}/{release.id}", (Cell(view.name, "head"), Cell(release.id), Cell(release.health), Cell(images, "dim"), note)
+    )

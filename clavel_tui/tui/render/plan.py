@@ -1,0 +1,51 @@
+"""A preview: the units, the exact commands, images and files as they would change, and what is not rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clavel_tui.domain.operation import FileChange, Plan
+from clavel_tui.tui.render.cells import Cell, Line, line
+
+
+def plan_lines(plan: Plan) -> list[Line]:
+    """The whole preview, the most telling first."""
+    if plan.refusal:
+        return [line(Cell("✗ refused", "bad")), line(plan.refusal)]
+    return [*_images(plan), *(text for file in plan.files for text in _file(file)), *_commands(plan), *_notes(plan)]
+
+
+def _images(plan: Plan) -> Iterator[Line]:
+    if plan.release:
+        yield line(Cell("to release ", "dim"), Cell(plan.release, "head"))
+    for image in plan.images:
+        changes = bool(image.after) and image.after != image.before
+        after = Cell(f" → {image.after}", "warn") if changes else Cell("")
+        yield line(f"{image.service:<18} ", Cell(image.before or "none", "dim"), after, Cell(f"  {image.note}", "dim"))
+
+
+def _file(file: FileChange) -> Iterator[Line]:
+    yield line("")
+    yield line(
+        Cell({"new": "+ ", "removed": "- ", "changed": "± "}[file.kind], "warn"),
+        Cell(f"{file.path}", "head"),
+        Cell(f"  {file.kind}", "dim"),
+    )
+    for text in file.diff:
+        role = "ok" if text.startswith("+") else "bad" if text.startswith("-") else "dim"
+        yield line(Cell(f"  {text}", role))
+
+
+def _commands(plan: Plan) -> Iterator[Line]:
+    if plan.commands:
+        yield line("")
+        yield line(Cell(f"on {plan.request.unit}, as a job that outlives this console:", "dim"))
+    for command in plan.commands:
+        yield line(f"$ {command}")
+
+
+def _notes(plan: Plan) -> Iterator[Line]:
+    if plan.notes:
+        yield line("")
+    for note in plan.notes:
+        yield line(Cell(f"! {note}", "away"))

@@ -1,0 +1,1 @@
+"""Screens: each shows one thing, takes keys, and posts what was asked for."""

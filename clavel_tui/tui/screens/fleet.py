@@ -1,0 +1,143 @@
+"""The Fleet mode: units, deployments, agents; the selected unit's details; the running operations."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Label, Static
+
+from clavel_tui.domain.selectors import matches
+from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.tui.render import fleet as render
+from clavel_tui.tui.render.cells import Cell, Line
+from clavel_tui.tui.render.details import unit_lines
+from clavel_tui.tui.render.operations import running_lines
+from clavel_tui.tui.widgets.lines import Lines, content
+from clavel_tui.tui.widgets.listing import Listing
+
+
+class FleetScreen(Screen[None]):
+    """What the user sees first."""
+
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-low"), (30, "-high")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._fleet_name = name
+        self._state: FleetState | None = None
+        self._filter = ""
+
+    def compose(self) -> ComposeResult:
+        """The panes."""
+        yield Static(id="headline")
+        with Horizontal(id="panes"):
+            with Vertical(id="left"):
+                yield Listing(render.UNIT_COLUMNS, id="units", empty="reading what was last known…")
+                yield Input(placeholder="filter: words, tag:pi health:degraded drift:yes", id="filter", compact=True)
+                yield Listing(render.DEPLOYMENT_COLUMNS, id="deployments", empty="nothing is known to run yet")
+                yield Listing(render.AGENT_COLUMNS, id="agents", empty="nothing was seen yet")
+            yield Lines(id="details")
+        yield Static(id="operations")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Keys go to the units first."""
+        for ident, title in (("units", "1 Units"), ("deployments", "Deployments"), ("agents", "Agents"), ("details", "Details")):
+            self.query_one(f"#{ident}").border_title = title
+        self.query_one("#units").focus()
+        self.set_interval(1.0, self._tick)
+        self._headline()
+
+    def take(self, state: FleetState) -> None:
+        """A new snapshot."""
+        self._state = state
+        self._show()
+
+    @property
+    def chosen(self) -> UnitState | None:
+        """The unit that keys are about."""
+        focused = self.focused if isinstance(self.focused, Listing) else self.query_one("#units", Listing)
+        key = (focused.key or "").partition("/")[0] or self.query_one("#units", Listing).key
+        return self._state.unit(key) if self._state and key else None
+
+    @property
+    def chosen_stack(self) -> str | None:
+        """The stack that the Deployments pane has under its cursor, while keys go there."""
+        pane = self.query_one("#deployments", Listing)
+        return ((pane.key or "").partition("/")[2] or None) if self.focused is pane else None
+
+    def _show(self) -> None:
+        if self._state is None:
+            return
+        now = time.time()
+        units = [u for u in self._state.units if matches(self._filter, u.unit, u.health, u.drift)]
+        in_order = render.sorted_units(tuple(units))
+        listing = self.query_one("#units", Listing)
+        listing.set_empty(
+            "no unit matches the filter: esc clears it" if self._filter else "no unit yet: write hosts/<name>/unit.toml"
+        )
+        listing.show([render.unit_row(u, now) for u in in_order])
+        listing.border_subtitle = f"{len(units)} of {len(self._state.units)}" if self._filter else ""
+        by_name = sorted(units, key=lambda u: u.unit.name)
+        self.query_one("#deployments", Listing).show(render.deployment_rows(by_name))
+        self.query_one("#agents", Listing).show(render.agent_rows(by_name))
+        self._details()
+        self._tick()
+
+    def _details(self) -> None:
+        unit = self.chosen
+        self.query_one("#details", Lines).show(unit_lines(unit, time.time()) if unit else [])
+
+    def _tick(self) -> None:
+        self._headline()
+        running = running_lines(self._state.operations, time.time()) if self._state else []
+        pane = self.query_one("#operations", Static)
+        pane.update(content(running[:6]))
+        pane.display = bool(running)
+
+    def _headline(self) -> None:
+        spans = [Cell(f" {self._fleet_name} ", "head")]
+        for span in render.headline(self._state, time.time()):
+            spans += [Cell("  "), span]
+        self.query_one("#headline", Static).update(content([Line(tuple(spans))]))
+
+    @on(Listing.Moved)
+    def _moved(self) -> None:
+        self._details()
+
+    @on(Listing.Chosen)
+    def _chosen(self) -> None:
+        details = self.query_one("#details", Lines)
+        if details.display:
+            details.focus()
+
+    def action_back(self) -> None:
+        """From the details to the list; from a filter to all units."""
+        field = self.query_one("#filter", Input)
+        if field.value and (field.has_focus or self.query_one("#units").has_focus):
+            field.value = ""
+        field.remove_class("-open")
+        self.query_one("#units").focus()
+
+    def open_filter(self) -> None:
+        """`/`."""
+        field = self.query_one("#filter", Input)
+        field.add_class("-open")
+        field.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self._filter = event.value
+        self._show()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.query_one("#units").focus()

@@ -1,0 +1,126 @@
+"""Screens to read: one operation with its events, the help, and logs that follow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import Footer, Label, Log
+
+from clavel_tui.domain import limits
+from clavel_tui.domain.commands import COMMANDS, MOVES
+from clavel_tui.domain.text import clean
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.tui.render.cells import Cell, Line, line
+from clavel_tui.tui.widgets.lines import Lines
+
+BACK: BindingType = Binding("escape,q", "app.pop_screen", "Back")
+
+
+class TextScreen(Screen[None]):
+    """A title and lines."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [BACK]
+
+    def __init__(self, title: str, lines: list[Line]) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """Title, text, footer."""
+        yield Label(self._title, classes="title", markup=False)
+        yield Lines()
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Shows the text."""
+        self.query_one(Lines).show(self._lines)
+        self.query_one(Lines).focus()
+
+
+def help_lines() -> list[Line]:
+    """All keys, from the command table."""
+    rows = [
+        line(
+            Cell(f"  {shown_key(c.key):<18}", "head"),
+            f"{c.name:<12}",
+            Cell(f"{c.tooltip}{'  (changes the unit)' if c.mutates else ''}", "dim"),
+        )
+        for c in COMMANDS
+    ]
+    moves = [line(Cell(f"  {key:<18}", "head"), text) for key, text in MOVES]
+    legend = [
+        line(
+            Cell("  ✓ ok", "ok"),
+            Cell("   ▲ degraded", "warn"),
+            Cell("   ✗ failed", "bad"),
+            Cell("   ⊘ unreachable", "bad"),
+            Cell("   ☾ away, as expected", "away"),
+            Cell("   ≠ drift", "warn"),
+            Cell("   ■ held", "warn"),
+        )
+    ]
+    filters = [
+        line(Cell("  filter  ", "head"), Cell("words, tag: role: type: stack: health: drift:yes name:  ! inverts one", "dim"))
+    ]
+    return [line(Cell("Commands", "head")), *rows, line(""), line(Cell("Moving", "head")), *moves, line(""), *legend, *filters]
+
+
+def shown_key(key: str) -> str:
+    """A key as people write it."""
+    return {"slash": "/", "question_mark": "?"}.get(key, key)
+
+
+class LogScreen(Screen[None]):
+    """A stack's logs as they come, the last LOG_LINES of them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        BACK, Binding("f", "follow", "Follow on/off"), Binding("k", "scroll(-1)", show=False), Binding("j", "scroll(1)", show=False),
+    ]  # fmt: skip
+
+    def __init__(self, client: FleetClient, unit: str, stack: str) -> None:
+        super().__init__()
+        self._client = client
+        self._unit = unit
+        self._stack = stack
+        self._waiting: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Title, log, footer."""
+        yield Label(f"logs of {self._stack} on {self._unit}", classes="title", markup=False)
+        yield Log(max_lines=limits.LOG_LINES, auto_scroll=True)
+        yield Footer()
+
+    def on_mount(self) -> None:
+        """Lines are written together: a burst of ten thousand must not cost ten thousand paints."""
+        self.query_one(Log).focus()
+        self.set_interval(0.1, self._write)
+        self.run_worker(self._read(), exclusive=True, group="logs")
+
+    async def _read(self) -> None:
+        problem = await self._client.logs(self._unit, self._stack, "", tail=200, follow=True, on_line=self._take)
+        await asyncio.sleep(0)
+        self._take(f"-- the log ended{f': {clean(problem.strip())}' if problem.strip() else ''} --")
+
+    def _take(self, text: str) -> None:
+        self._waiting.append(clean(text))
+        del self._waiting[: -limits.LOG_LINES]
+
+    def _write(self) -> None:
+        if self._waiting:
+            lines, self._waiting = self._waiting, []
+            self.query_one(Log).write_lines(lines)
+
+    def action_follow(self) -> None:
+        """Stands still to be read, or follows again."""
+        log = self.query_one(Log)
+        log.auto_scroll = not log.auto_scroll
+        self.notify("following" if log.auto_scroll else "standing still", timeout=2)
+
+    def action_scroll(self, by: int) -> None:
+        """A line up or down."""
+        self.query_one(Log).scroll_relative(y=by, animate=False)

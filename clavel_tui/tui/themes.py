@@ -1,0 +1,25 @@
+"""Dark, light, and one without colour: there, reverse, bold and glyphs carry everything."""
+
+from __future__ import annotations
+
+from textual.theme import Theme
+
+DARK = Theme(
+    name="clavel-dark", dark=True, primary="#7aa2c8", secondary="#8a93a6", accent="#b497d6", success="#7fbf7f", warning="#e0af68",
+    error="#f07178", background="#101216", surface="#161a20", panel="#1f242c", foreground="#d8dce4",
+)  # fmt: skip
+LIGHT = Theme(
+    name="clavel-light", dark=False, primary="#28587f", secondary="#5b6474", accent="#6a3fa0", success="#256b2b", warning="#8a5200",
+    error="#b00020", background="#fbfaf7", surface="#f3f1ec", panel="#e6e3dc", foreground="#1c1f24",
+)  # fmt: skip
+MONO = Theme(
+    name="clavel-mono", dark=True, primary="#d0d0d0", secondary="#a8a8a8", accent="#d0d0d0", success="#e0e0e0", warning="#f0f0f0",
+    error="#ffffff", background="#000000", surface="#000000", panel="#202020", foreground="#d8d8d8",
+)  # fmt: skip
+
+THEMES = (DARK, LIGHT, MONO)
+
+
+def first(environ: dict[str, str]) -> str:
+    """The theme to begin with: NO_COLOR asks for the one without."""
+    return MONO.name if environ.get("NO_COLOR") else DARK.name

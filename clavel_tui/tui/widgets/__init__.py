@@ -1,0 +1,1 @@
+"""Widgets that know cells and nothing of the fleet."""

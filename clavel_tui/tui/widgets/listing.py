@@ -1,0 +1,193 @@
+"""A table that draws only the lines that are seen, and keeps its cursor on a row's key while rows come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from clavel_tui.tui.render.cells import Cell, Row
+
+WIDEST = 44
+"""A column that is not the last one is cut here: one name of sixty letters must not push the reason off the screen."""
+GAP = "  "
+
+
+class Listing(ScrollView, can_focus=True):
+    """Rows under a fixed header; the last column takes what is left."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        f"listing--{role}" for role in ("plain", "dim", "ok", "warn", "bad", "away", "head", "cursor", "title")
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "Up", show=False),
+        Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("home,g", "edge(0)", "First", show=False),
+        Binding("end,G", "edge(-1)", "Last", show=False),
+        Binding("enter", "choose", "Choose", show=False),
+    ]
+
+    @dataclass
+    class Moved(Message):
+        """The cursor is on another row."""
+
+        listing: Listing
+        key: str | None
+
+        @property
+        def control(self) -> Listing:
+            """For ``@on`` selectors."""
+            return self.listing
+
+    @dataclass
+    class Chosen(Message):
+        """Enter was pressed on a row."""
+
+        listing: Listing
+        key: str
+
+        @property
+        def control(self) -> Listing:
+            """For ``@on`` selectors."""
+            return self.listing
+
+    def __init__(self, columns: Sequence[str], *, empty: str = "", id: str | None = None) -> None:  # noqa: A002  Textual's name
+        super().__init__(id=id)
+        self._columns = tuple(columns)
+        self._empty = empty
+        self._rows: list[Row] = []
+        self._widths: list[int] = [len(c) for c in columns]
+        self._cursor = 0
+
+    @property
+    def key(self) -> str | None:
+        """The key of the row under the cursor."""
+        return self._rows[self._cursor].key if self._rows else None
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """What is shown now."""
+        return self._rows
+
+    def show(self, rows: Sequence[Row], *, select: str | None = None) -> None:
+        """Replaces the rows; only what is on the screen is drawn again. ``select`` puts the cursor on a key."""
+        wanted = select or self.key
+        before = self.key
+        self._rows = list(rows)
+        index = next((n for n, row in enumerate(self._rows) if row.key == wanted), None)
+        self._cursor = index if index is not None else min(self._cursor, max(len(self._rows) - 1, 0))
+        self._measure()
+        self.refresh()
+        if self.key != before:
+            self.post_message(self.Moved(self, self.key))
+
+    def set_empty(self, text: str) -> None:
+        """What stands there while there is no row."""
+        self._empty = text
+        self.refresh()
+
+    def _measure(self) -> None:
+        last = len(self._columns) - 1
+        widths = [cell_len(title) for title in self._columns]
+        for row in self._rows:
+            for n, cell in enumerate(row.cells):
+                widths[n] = max(widths[n], cell_len(cell.text))
+        self._widths = [w if n == last else min(w, WIDEST) for n, w in enumerate(widths)]
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+
+    def on_resize(self) -> None:
+        """The last column takes what is left."""
+        self._measure()
+        self.scroll_to_cursor()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        width = self.size.width
+        if y == 0:
+            return self._line([Cell(title, "title") for title in self._columns], width, None)
+        index = y - 1 + self.scroll_offset.y
+        if index < len(self._rows):
+            cursor = self.get_component_rich_style("listing--cursor") if index == self._cursor else None
+            return self._line(
+                self._rows[index].cells, width, cursor if self.has_focus or cursor is None else cursor + Style(bold=False)
+            )
+        if index == 0 and not self._rows and self._empty:
+            return Strip([Segment(set_cell_size(f" {self._empty}", width), self.get_component_rich_style("listing--dim"))])
+        return Strip.blank(width, self.rich_style)
+
+    def _line(self, cells: Sequence[Cell], width: int, cursor: Style | None) -> Strip:
+        segments = [Segment("▌" if cursor and self.has_focus else " ", cursor or self.rich_style)]
+        left = width - 1
+        last = len(cells) - 1
+        for n, cell in enumerate(cells):
+            size = max(left, 0) if n == last else min(self._widths[n] + len(GAP), max(left, 0))
+            style = self.get_component_rich_style(f"listing--{cell.role}")
+            text = (
+                cell.text
+                if cell_len(cell.text) <= size - (0 if n == last else 1)
+                else set_cell_size(cell.text, max(size - 2, 0)) + "…"
+            )
+            segments.append(Segment(set_cell_size(text, size), style + cursor if cursor else style))
+            left -= size
+        return Strip(segments, width)
+
+    def on_focus(self) -> None:
+        """The bar at the cursor shows where keys go."""
+        self.refresh()
+
+    def on_blur(self) -> None:
+        """See on_focus."""
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor."""
+        if event.y > 0:
+            self._to(event.y - 1 + self.scroll_offset.y)
+
+    def action_move(self, by: int) -> None:
+        """A row up or down."""
+        self._to(self._cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """A screen up or down."""
+        self._to(self._cursor + by * max(self.size.height - 2, 1))
+
+    def action_edge(self, index: int) -> None:
+        """The first or the last row."""
+        self._to(0 if index == 0 else len(self._rows) - 1)
+
+    def action_choose(self) -> None:
+        """Enter."""
+        if self.key is not None:
+            self.post_message(self.Chosen(self, self.key))
+
+    def _to(self, index: int) -> None:
+        index = max(0, min(index, len(self._rows) - 1))
+        if not self._rows or index == self._cursor:
+            return
+        self._cursor = index
+        self.scroll_to_cursor()
+        self.refresh()
+        self.post_message(self.Moved(self, self.key))
+
+    def scroll_to_cursor(self) -> None:
+        """The cursor's row is seen, below the header."""
+        height = max(self.size.height - 1, 1)
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False, force=True)
+        elif self._cursor >= top + height:
+            self.scroll_to(y=self._cursor - height + 1, animate=False, force=True)
+        self.refresh(Region(0, 0, self.size.width, self.size.height))
