@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import getpass
 import os
 import socket
 import sys
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -48,6 +48,12 @@ class Settings:
         return Path(self.db) if self.db else platformdirs.user_data_path("clavel-tui") / "journal.db"
 
     @property
+    def frame(self) -> Path:
+        """What the console last showed of this fleet; beside the journal, named after where the fleet was looked for."""
+        asked = f"{self.fleet}\0{os.environ.get('CLAVEL_FLEET', '')}\0{'' if self.fleet else Path.cwd()}"
+        return self.database.with_name(f"frame-{zlib.crc32(asked.encode()):08x}.json")
+
+    @property
     def ssh_files(self) -> SshFiles:
         """The user's own SSH files, unless others were named."""
         from clavel_tui.remote.trust import SshFiles
@@ -78,14 +84,20 @@ class Wiring:
 
     @asynccontextmanager
     async def client(self, *, settle: bool = True) -> AsyncIterator[InProcessFleet]:
-        """A fleet in this process, closed at the end of the block."""
-        fleet = await self._open()
+        """A fleet in this process, closed at the end of the block. What the journal refuses is said in one sentence."""
+        from clavel_tui.domain.errors import StoreRefusedError
+        from clavel_tui.history import JournalError
+
         try:
-            if settle:
-                await fleet.settle_open()
-            yield fleet
-        finally:
-            await fleet.close()
+            fleet = await self._open()
+            try:
+                if settle:
+                    await fleet.settle_open()
+                yield fleet
+            finally:
+                await fleet.close()
+        except JournalError as error:
+            raise StoreRefusedError(error.text, error.hint) from error
 
     @asynccontextmanager
     async def console(self, ask: Ask) -> AsyncIterator[InProcessFleet]:
@@ -220,39 +232,44 @@ def _run(args: argparse.Namespace) -> int:
 
 def run_verb(args: argparse.Namespace, wiring: Wiring) -> int:
     """One verb, or the console where none was said."""
-    from clavel_tui.domain.errors import StoreRefusedError
-    from clavel_tui.history import JournalError
+    if args.verb is None:
+        return _console(wiring)
+    import asyncio
 
-    try:
-        if args.verb is None:
-            return _console(wiring)
-        from clavel_tui.cli.context import Context
-        from clavel_tui.cli.verbs import VERBS
+    from clavel_tui.cli.context import Context
+    from clavel_tui.cli.verbs import VERBS
 
-        wiring.ask = _ask_on_terminal
-        return asyncio.run(VERBS[args.verb](Context(args, wiring)))
-    except JournalError as error:
-        raise StoreRefusedError(error.text, error.hint) from error
+    wiring.ask = _ask_on_terminal
+    return asyncio.run(VERBS[args.verb](Context(args, wiring)))
 
 
 async def _ask_on_terminal(_unit: str, question: str) -> str | None:
     """A password, typed without an echo; None where there is no terminal."""
     if not sys.stdin.isatty():
         return None
+    import asyncio
+
     return await asyncio.to_thread(getpass.getpass, f"{question}: ")
 
 
 def _console(wiring: Wiring) -> int:
-    from clavel_tui.domain.errors import RefusedError
-
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        from clavel_tui.domain.errors import RefusedError
+
         raise RefusedError(
             "the console needs a terminal", "use the verbs instead, such as `clavel-tui units`; see `clavel-tui --help`"
         )
-    from clavel_tui.tui.app import ClavelApp
+    from clavel_tui.tui import splash
 
-    wiring.fleet()
-    app = ClavelApp(wiring.console, wiring.fleet().name)
+    frame = wiring.settings.frame
+    drawn = splash.draw(frame)
+    try:
+        fleet = wiring.fleet()
+        from clavel_tui.tui.app import ClavelApp
+    except BaseException:
+        sys.stdout.write(splash.LEAVE if drawn else "")
+        raise
+    app = ClavelApp(wiring.console, fleet.name, keep=lambda *said: splash.save(frame, fleet.name, *said))
     app.run()
     return app.return_code or 0
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.domain.operation import EXIT_CODES, Event, Operation, Outcome, Plan, Request, Verb
+from clavel_tui.domain.operation import Event, Operation, Plan, Request, Verb
+from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
 

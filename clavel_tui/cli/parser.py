@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from clavel_tui.domain.operation import EXIT_CODES, WORDS
+from clavel_tui.domain.outcome import EXIT_CODES, WORDS
 
 
 def build() -> argparse.ArgumentParser:

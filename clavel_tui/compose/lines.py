@@ -68,7 +68,7 @@ class _States:
             case ["held", release, at, operator, reason] if self._now:
                 self._stacks[self._now]["held"] = Held(release=release, at=at, operator=clean(operator), reason=clean(reason))
             case ["release", ident] if self._now:
-                self._releases[self._now].append({"id": ident, "services": [], "files": []})
+                self._releases[self._now].append({"id": ident, "services": [], "files": [], "archived": []})
             case ["file", stack, line]:
                 self._files.setdefault(stack, []).append(line)
             case [kind, *rest] if self._now and self._releases[self._now]:
@@ -89,8 +89,8 @@ class _States:
 
 
 def _manifest_line(release: dict[str, object], kind: str, rest: list[str]) -> None:
-    services, files = release["services"], release["files"]
-    if not isinstance(services, list) or not isinstance(files, list):
+    services, files, archived = release["services"], release["files"], release["archived"]
+    if not (isinstance(services, list) and isinstance(files, list) and isinstance(archived, list)):
         raise TypeError(release)
     match kind, rest:
         case "project", [project]:
@@ -100,6 +100,8 @@ def _manifest_line(release: dict[str, object], kind: str, rest: list[str]) -> No
             services.append(ServiceImage(service=service, image=image_id, ref=_text(ref), platform=platform, digests=digests))
         case "file", [line]:
             files.append(line)
+        case "archived", [service]:
+            archived.append(service)
         case "tools", [docker, compose, *_]:
             release["docker"], release["compose"] = docker, compose
         case "seen", [seq, health, at, job, *_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from clavel_tui.domain.model import Model
+from clavel_tui.domain.outcome import WORDS, Outcome
 
 
 class Verb(StrEnum):
@@ -28,51 +29,6 @@ class State(StrEnum):
     UNKNOWN = "unknown"
     """A crash or a lost unit left it so; it is settled only after the unit was seen."""
     SETTLED = "settled"
-
-
-class Outcome(StrEnum):
-    """How it ended. Different words on the screen, different exit codes in the CLI."""
-
-    SUCCEEDED = "succeeded"
-    NO_CHANGE = "nochange"
-    FAILED = "failed"
-    RETURNED = "returned"
-    """It went bad and returned to the recorded release by itself, verified."""
-    REFUSED = "refused"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-    """The job died: the unit was restarted, lost its power, or the job was killed."""
-    NEVER_STARTED = "never-started"
-    UNREACHABLE = "unreachable"
-    UNKNOWN = "unknown"
-
-
-EXIT_CODES: dict[Outcome, int] = {
-    Outcome.SUCCEEDED: 0,
-    Outcome.NO_CHANGE: 0,
-    Outcome.FAILED: 1,
-    Outcome.REFUSED: 3,
-    Outcome.RETURNED: 5,
-    Outcome.UNREACHABLE: 6,
-    Outcome.CANCELLED: 7,
-    Outcome.INTERRUPTED: 8,
-    Outcome.UNKNOWN: 9,
-    Outcome.NEVER_STARTED: 11,
-}
-"""Exit codes of the CLI. 2 is wrong usage or a fleet that cannot be read; 4 is several units with different outcomes."""
-
-WORDS: dict[Outcome, str] = {
-    Outcome.SUCCEEDED: "succeeded",
-    Outcome.NO_CHANGE: "no change",
-    Outcome.FAILED: "failed",
-    Outcome.RETURNED: "returned by itself",
-    Outcome.REFUSED: "refused",
-    Outcome.CANCELLED: "cancelled",
-    Outcome.INTERRUPTED: "interrupted",
-    Outcome.NEVER_STARTED: "never started",
-    Outcome.UNREACHABLE: "unreachable",
-    Outcome.UNKNOWN: "unknown",
-}
 
 
 class Origin(Model):

@@ -32,6 +32,8 @@ class Release(Model):
     id: str
     project: str = ""
     services: tuple[ServiceImage, ...] = ()
+    archived: tuple[str, ...] = ()
+    """Services whose image is also kept as a file on the unit, where no prune takes it."""
     files: tuple[str, ...] = ()
     docker: str = ""
     compose: str = ""
@@ -45,8 +47,8 @@ class Release(Model):
         return {s.service: s.image for s in self.services}
 
     def missing(self, present: Collection[str]) -> tuple[str, ...]:
-        """Services whose recorded image is not among ``present``, the image IDs of the unit."""
-        return tuple(s.service for s in self.services if s.image not in present)
+        """Services whose recorded image is neither among ``present``, the image IDs of the unit, nor archived."""
+        return tuple(s.service for s in self.services if s.image not in present and s.service not in self.archived)
 
 
 def last_known_good(releases: Sequence[Release], running: str | None) -> Release | None:

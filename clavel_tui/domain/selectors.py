@@ -25,9 +25,9 @@ def _holds(word: str, unit: Unit, health: Health, drift: tuple[Drift, ...]) -> b
 def _one(kind: str, value: str, unit: Unit, health: Health, drift: tuple[Drift, ...]) -> bool:
     match kind:
         case "tag":
-            return value in unit.tags
+            return value in _lower(unit.tags)
         case "role":
-            return value in unit.roles
+            return value in _lower(unit.roles)
         case "type":
             return unit.type.value == value
         case "stack":
@@ -39,4 +39,9 @@ def _one(kind: str, value: str, unit: Unit, health: Health, drift: tuple[Drift, 
         case "name":
             return value in unit.name
         case _:
-            return any(value in text for text in (unit.name, *unit.tags, *unit.roles, *(s.name for s in unit.stacks)))
+            return any(value in text for text in _lower((unit.name, *unit.tags, *unit.roles, *(s.name for s in unit.stacks))))
+
+
+def _lower(words: tuple[str, ...]) -> list[str]:
+    """Tags and roles may be written with capitals; a filter is typed without them."""
+    return [word.lower() for word in words]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from clavel_tui.domain.facts import Container, Facts, StackState
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.release import Held, Release, last_known_good
@@ -19,7 +21,7 @@ class StackView(Model):
     held: Held | None = None
     releases: tuple[Release, ...] = ()
     """Newest first."""
-    missing: dict[str, tuple[str, ...]] = {}
+    missing: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Services whose image is gone, by release: such a release is not restorable here."""
     running: str | None = None
     """The release that runs now, where what runs is recorded."""

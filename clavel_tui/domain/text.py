@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 from clavel_tui.domain import limits
+
+
+_SEQUENCE = re.compile(r"\x1b[P\]^_X].*?(?:\x07|\x1b\\|$)|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?", re.DOTALL)
+"""Whole sequences, so that "[31m" does not stay behind: strings for the terminal (OSC and the like), CSI, and short ones."""
+_DROPPED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def clean(text: str, most: int = limits.LINE_CHARS) -> str:
     """One line of text without escape sequences, controls or direction overrides, at most ``most`` characters."""
     if text.isascii() and text.isprintable():
         return text if len(text) <= most else text[: most - 1] + "…"
-    kept = "".join(" " if c == "\t" else c for c in text if c == "\t" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Co"})
+    bare = _SEQUENCE.sub("", text).replace("\t", " ")
+    kept = "".join(c for c in bare if unicodedata.category(c) not in _DROPPED)
     return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 

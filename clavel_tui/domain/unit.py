@@ -92,7 +92,7 @@ class Unit(Model):
     expected: Expected = Expected.ALWAYS
     tags: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = Field(default_factory=dict)
     stacks: tuple[Stack, ...] = ()
     checks: tuple[Check, ...] = ()
     tools: tuple[str, ...] = ()

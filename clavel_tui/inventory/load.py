@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.unit import Fleet, Stack, Unit
-from clavel_tui.inventory.schema import FleetFile, StackTable, UnitFile
+from clavel_tui.inventory.schema import CheckTable, FleetFile, StackTable, UnitFile
 
 M = TypeVar("M", bound=BaseModel)
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -27,15 +27,29 @@ def load_fleet(root: Path) -> Fleet:
     problems: list[Problem] = []
     fleet = _read(root / "fleet.toml", FleetFile, {}, problems)
     defaults = dict(fleet.defaults) if fleet else {}
-    units: list[Unit] = []
-    for file in sorted(root.glob("*/unit.toml")):
+    units: dict[Path, Unit] = {}
+    for file in _unit_files(root, problems):
         if unit := _read(file, UnitFile, defaults, problems):
-            units.append(_unit(unit, file, fleet.stack_root if fleet else "/srv", problems))
-    problems.extend(_twice(units, root))
-    problems.extend(_folders_without_unit(root))
+            units[file] = _unit(unit, file, fleet.stack_root if fleet else "/srv", problems)
+    problems.extend(_twice(units))
     if problems or fleet is None:
         raise InventoryError(problems)
-    return Fleet(name=fleet.name, units=tuple(units), root=str(root))
+    return Fleet(name=fleet.name, units=tuple(units.values()), root=str(root))
+
+
+def _unit_files(root: Path, problems: list[Problem]) -> Iterator[Path]:
+    """Also those that cannot be read: a unit is never left out in silence."""
+    for folder in sorted(root.glob("*/")):
+        try:
+            names = {entry.name for entry in folder.iterdir()}
+        except OSError as error:
+            problems.append(Problem(str(folder), "", None, f"cannot be read: {error.strerror}"))
+            continue
+        if "unit.toml" in names:
+            yield folder / "unit.toml"
+        elif "compose" in names:
+            right = "has a compose folder and no unit.toml: write one, or move it away"
+            problems.append(Problem(str(folder), "", None, right))
 
 
 def _read(file: Path, model: type[M], defaults: Mapping[str, Any], problems: list[Problem]) -> M | None:
@@ -51,17 +65,21 @@ def _read(file: Path, model: type[M], defaults: Mapping[str, Any], problems: lis
         try:
             return model.model_validate({**defaults, **content})
         except ValidationError as error:
-            problems.extend(_explain(file, model, error))
+            # A default is wrong in one place, however many units take it.
+            said = {str(p) for p in problems}
+            problems.extend(p for p in _explain(file, model, error, {*defaults} - {*content}) if str(p) not in said)
     return None
 
 
-def _explain(file: Path, model: type[BaseModel], error: ValidationError) -> Iterator[Problem]:
+def _explain(unit_file: Path, model: type[BaseModel], error: ValidationError, inherited: Collection[str]) -> Iterator[Problem]:
     for one in error.errors(include_url=False):
         key = ".".join(str(part) for part in one["loc"] if part != "[key]")
-        value = one.get("input")
+        file, value = unit_file, one.get("input")
+        if one["loc"][:1] and one["loc"][0] in inherited:
+            file, key = unit_file.parent.parent / "fleet.toml", f"defaults.{key}"
         match one["type"]:
             case "extra_forbidden":
-                yield Problem(str(file), key, None, f"no such key; {_nearest(model, str(one['loc'][-1]))}")
+                yield Problem(str(file), key, None, f"no such key; {_nearest(_table(model, one['loc']), str(one['loc'][-1]))}")
             case "missing":
                 yield Problem(str(file), key, None, "is missing, and must be said")
             case "string_pattern_mismatch":
@@ -71,9 +89,15 @@ def _explain(file: Path, model: type[BaseModel], error: ValidationError) -> Iter
 
 
 def _nearest(model: type[BaseModel], key: str) -> str:
-    known = sorted({*model.model_fields, *StackTable.model_fields})
+    known = sorted(model.model_fields)
     near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(sorted(model.model_fields))}"
+    return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
+
+
+def _table(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """The table in which that key stands."""
+    tables: dict[str, type[BaseModel]] = {"stacks": StackTable, "checks": CheckTable}
+    return tables.get(str(loc[0]), model) if len(loc) > 1 else model
 
 
 def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) -> Unit:
@@ -83,7 +107,8 @@ def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) 
     tables = dict(said.stacks)
     for source in sorted(folder.glob("compose/*/")):
         tables.setdefault(source.name, StackTable())
-    stacks = [_stack(name, table, folder, stack_root, problems) for name, table in sorted(tables.items())]
+    found = (_stack(name, table, folder, stack_root, problems) for name, table in sorted(tables.items()))
+    stacks = [stack for stack in found if stack]
     for n, check in enumerate(said.checks):
         if bool(check.systemd) == bool(check.command):
             problems.append(Problem(str(file), f"checks.{n}", None, "must say either systemd or command, and not both"))
@@ -94,7 +119,7 @@ def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) 
     )
 
 
-def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems: list[Problem]) -> Stack:
+def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems: list[Problem]) -> Stack | None:
     source = folder / "compose" / name
     if not source.is_dir():
         problems.append(
@@ -114,24 +139,18 @@ def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems
     except ValidationError:
         right = "a stack's name is lower-case letters, digits, - and _, at most 63 of them"
         problems.append(Problem(str(source), "", name, right))
-        return Stack(name="invalid", path="/invalid")
+        return None
 
 
-def _twice(units: list[Unit], root: Path) -> Iterator[Problem]:
-    seen: dict[str, str] = {}
-    for unit in units:
-        if unit.name in seen:
-            yield Problem(str(root / unit.name / "unit.toml"), "name", unit.name, "another unit has this name already")
-        seen[unit.name] = unit.name
+def _twice(units: Mapping[Path, Unit]) -> Iterator[Problem]:
+    seen: dict[str, Path] = {}
+    for file, unit in units.items():
+        first = seen.setdefault(unit.name, file)
+        if first != file:
+            yield Problem(str(file), "name", unit.name, f"the unit of {first} has this name already")
         paths: dict[str, str] = {}
         for stack in unit.stacks:
             if stack.path in paths:
                 right = f"the stack {paths[stack.path]} stands in that folder already"
-                yield Problem(str(root / unit.name / "unit.toml"), f"stacks.{stack.name}.path", stack.path, right)
+                yield Problem(str(file), f"stacks.{stack.name}.path", stack.path, right)
             paths[stack.path] = stack.name
-
-
-def _folders_without_unit(root: Path) -> Iterator[Problem]:
-    for folder in sorted(root.glob("*/compose")):
-        if not (folder.parent / "unit.toml").is_file():
-            yield Problem(str(folder.parent), "", None, "has a compose folder and no unit.toml: write one, or move it away")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from clavel_tui.domain.unit import Check, Elevate, Expected, Name, StackName, UnitType, Word
 
 ARCHES = ("x86_64-linux", "aarch64-linux", "armv7l-linux", "aarch64-darwin", "x86_64-darwin", "riscv64-linux")
+
+
+Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""It travels to the unit as one line."""
 
 
 class _File(BaseModel):
@@ -16,7 +22,10 @@ class _File(BaseModel):
 class StackTable(_File):
     """``[stacks.<name>]``. Every key may be left out; the stack's files are in ``compose/<name>/``."""
 
-    path: str = ""
+    # Nix takes these values as they are: "yes" must not be a bool here and a string there.
+    model_config = ConfigDict(strict=True)
+
+    path: Line = ""
     data: list[str] = []
     pre_update: str = ""
     health_seconds: int = Field(120, ge=5, le=3600)
@@ -38,12 +47,20 @@ class StackTable(_File):
             raise ValueError(msg)
         return value
 
+    @field_validator("data")
+    @classmethod
+    def _top_level(cls, value: list[str]) -> list[str]:
+        if any(name in {"", ".", ".."} or not name.isprintable() or set("/|") & set(name) for name in value):
+            msg = "must be names of folders in the stack's own folder, such as data, without slashes"
+            raise ValueError(msg)
+        return value
+
 
 class CheckTable(_File):
     """One of ``[[checks]]``: either ``systemd`` or ``command``."""
 
-    systemd: str = ""
-    command: str = ""
+    systemd: Line = ""
+    command: Line = ""
 
     def check(self) -> Check:
         """As the domain has it."""
@@ -58,7 +75,7 @@ class UnitFile(_File):
     arch: str
     address: str = Field(min_length=1, max_length=255, pattern=r"^[^\s-][^\s]*$")
     user: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$")
-    port: int = Field(0, ge=0, le=65535)
+    port: int = Field(0, ge=0, le=65535, strict=True)
     elevate: Elevate = Elevate.NONE
     expected: Expected = Expected.ALWAYS
     tags: list[Word] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,28 +15,38 @@ def stack_files(folder: Path) -> dict[str, tuple[bytes, int]]:
     """Relative path → (content, mode), links followed, in order. Modes are 0644 or 0755, or 0600 and 0700 for secrets.
 
     Raises:
-        RefusedError: too large, an odd name, or a link out of the folder.
+        RefusedError: too large, an odd name, not readable, or a link out of the folder, to a folder or to nothing.
     """
     found: dict[str, tuple[bytes, int]] = {}
     total = 0
     for file in _walk(folder):
         name = str(file.relative_to(folder))
-        if "\n" in name or "\\" in name:
-            raise RefusedError(f"{file}: a name with a line break or a backslash cannot be put on a unit: rename it")
-        content = file.read_bytes()
-        total += len(content)
+        if not name.isprintable() or "\\" in name:
+            odd = "a name with a line break, a backslash or an unprintable character cannot be put on a unit: rename it"
+            raise RefusedError(f"{ascii(str(file))[1:-1]}: {odd}")
+        total += file.stat().st_size
         if total > limits.STACK_BYTES:
             raise RefusedError(f"{folder} holds more than {limits.STACK_BYTES >> 20} MiB: put data into a volume")
-        found[name] = (content, _mode(file))
+        try:
+            found[name] = (file.read_bytes(), _mode(file))
+        except OSError as error:
+            raise RefusedError(f"{file} cannot be read: {error.strerror}") from error
     return found
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for file in sorted(folder.rglob("*")):
+    tree = os.walk(folder, onerror=_unreadable)
+    for file in sorted(Path(parent, name) for parent, folders, files in tree for name in (*folders, *files)):
         if file.is_symlink() and folder.resolve() not in file.resolve().parents:
             raise RefusedError(f"{file} is a link out of the stack's folder: put the file itself there")
+        if file.is_symlink() and not file.is_file():
+            raise RefusedError(f"{file} is a link to a folder, or to nothing: put the files themselves there")
         if file.is_file():
             yield file
+
+
+def _unreadable(error: OSError) -> None:
+    raise RefusedError(f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _mode(file: Path) -> int:

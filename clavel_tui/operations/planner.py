@@ -187,7 +187,7 @@ def _release(request: Request, view: StackView) -> Release:
     release = view.release(wanted)
     if release is None:
         raise RefusedError(f"{view.name} has no release {wanted}; it has {', '.join(r.id for r in view.releases) or 'none'}")
-    if release.id in view.missing and request.verb is Verb.ROLLBACK and not (view.declared and view.declared.archive):
+    if release.id in view.missing and request.verb is Verb.ROLLBACK:
         raise RefusedError(
             f"release {release.id} is not restorable here: the image is gone of {', '.join(view.missing[release.id])}",
             "keep = images are lost to `docker system prune -af`; say archive = true for the stack to keep them on disk",

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Mapping
 
 from clavel_tui.compose.job import stack_bundle
-from clavel_tui.domain.operation import Operation, Outcome, Plan, State, Verb
+from clavel_tui.domain.operation import Operation, Plan, State, Verb
+from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.history.journal import Note
 from clavel_tui.operations.parts import Parts
@@ -151,7 +152,8 @@ class Run:
         while True:
             await asyncio.sleep(FLUSH_S)
             if self._notes:
-                await self._flush(None)
+                # Shielded: cancelled in the middle of it, the lines that it took would be lost to the journal.
+                await asyncio.shield(self._flush(None))
 
     async def _flush(self, offset: int | None) -> None:
         notes, self._notes = self._notes, []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class RemoteError(Exception):
-    """One unit's trouble. Kinds: unreachable, lost, timeout, host-key-unknown, host-key-changed, key-refused, sudo, backing-off, output."""
+    """One unit's trouble.
+
+    Kinds: unreachable, lost, timeout, host-key-unknown, host-key-changed, key-refused, sudo, backing-off, output."""
 
     def __init__(self, kind: str, text: str, hint: str = "") -> None:
         super().__init__(text)

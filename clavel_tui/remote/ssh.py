@@ -148,6 +148,9 @@ class SshRunner:
         if process.exit_status is None and process.exit_signal is None:
             await self._dropped(target)
             raise _lost(target, effect)
+        if on_line and out:  # the end of a cut line is no line
+            on_line(out.decode(errors="surrogateescape"))
+            out = b""
         if len(out) > OUTPUT_MOST:
             raise RemoteError("output", f"{effect.name} on {target.name} answered more than {OUTPUT_MOST >> 20} MiB")
         code = process.exit_status if process.exit_status is not None and process.exit_status >= 0 else 128
@@ -248,7 +251,7 @@ async def _feed(process: asyncssh.SSHClientProcess[bytes], data: bytes, *, hold:
 
 
 async def _read(stream: asyncssh.SSHReader[bytes], most: int, on_line: OnLine | None) -> bytes:
-    """All of it up to ``most`` bytes; beyond that nothing is kept, but lines still go to ``on_line``."""
+    """All of it up to ``most`` bytes; with ``on_line`` each line goes there, and what follows the last one is returned."""
     kept, rest = bytearray(), b""
     while chunk := await stream.read(_CHUNK):
         if on_line:
@@ -258,6 +261,4 @@ async def _read(stream: asyncssh.SSHReader[bytes], most: int, on_line: OnLine | 
                 on_line(line.decode(errors="surrogateescape"))
         elif len(kept) <= most:
             kept += chunk
-    if on_line and rest:
-        on_line(rest.decode(errors="surrogateescape"))
-    return bytes(kept)
+    return bytes(rest if on_line else kept)

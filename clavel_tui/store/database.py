@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -81,7 +82,7 @@ class Database:
         """
         async with self._writing:
             try:
-                await self._connection.execute("BEGIN IMMEDIATE")
+                await self._begin()
                 try:
                     yield self._connection
                 except BaseException:
@@ -92,6 +93,15 @@ class Database:
                 if self._connection.in_transaction:
                     await self._connection.execute("ROLLBACK")
                 raise StoreError(f"the journal cannot be written: {error}", "make room on this machine's disk") from error
+
+    async def _begin(self) -> None:
+        try:
+            await self._connection.execute("BEGIN IMMEDIATE")
+        except asyncio.CancelledError:
+            # SQLite's own thread runs it all the same: left open, it would make the next writer fail.
+            with contextlib.suppress(sqlite3.Error):
+                await self._connection.execute("ROLLBACK")
+            raise
 
     async def rows(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
         """All rows of a query."""

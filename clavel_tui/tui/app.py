@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 
@@ -15,14 +16,16 @@ from textual.screen import Screen
 
 from clavel_tui.domain.commands import COMMANDS, command
 from clavel_tui.domain.errors import ClavelError
-from clavel_tui.domain.operation import Outcome, Plan, Request, State, Verb
+from clavel_tui.domain.operation import Plan, Request, State, Verb
+from clavel_tui.domain.outcome import Outcome
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui import choices, themes
 from clavel_tui.tui.messages import Snapshot
 from clavel_tui.tui.render.cells import line
+from clavel_tui.tui.render.fleet import UNIT_COLUMNS, sorted_units, unit_row
 from clavel_tui.tui.render.plan import plan_lines
-from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, SecretScreen
+from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview, SecretScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
 from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.reading import LogScreen, TextScreen, help_lines
@@ -30,6 +33,8 @@ from clavel_tui.tui.widgets.listing import Listing
 
 Ask = Callable[[str, str], Awaitable[str | None]]
 OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
+Keep = Callable[[Sequence[str], Sequence[Sequence[str]], float], None]
+KEEP_S = 10.0
 COALESCE_S = 0.1
 """Changes of a tenth of a second become one paint: eight hundred units answer at once after a refresh."""
 
@@ -46,13 +51,18 @@ class ClavelApp(App[None]):
         if c.id != "details"
     ]
 
-    def __init__(self, open_client: OpenClient, name: str) -> None:
+    def __init__(
+        self, open_client: OpenClient, name: str, *, keep: Keep = lambda *_: None, now: Callable[[], float] = time.time
+    ) -> None:
         super().__init__()
+        self._keep = keep
+        self._kept_at = 0.0
+        self._now = now
         self._open_client = open_client
         self._name = name
         self._client: FleetClient | None = None
         self._state: FleetState | None = None
-        self._fleet = FleetScreen(name)
+        self._fleet = FleetScreen(name, now)
         self._history = HistoryScreen()
         for theme in themes.THEMES:
             self.register_theme(theme)
@@ -88,8 +98,19 @@ class ClavelApp(App[None]):
     async def _take(self, message: Snapshot) -> None:
         self._state = message.state
         self._fleet.take(message.state)
+        self._keep_frame(message.state)
         if self.screen is self._history and self._client:
             self._history.take(await self._client.history())
+
+    def _keep_frame(self, state: FleetState) -> None:
+        """For the next start's first paint; not at every change, since eight hundred units change all the time."""
+        now = self._now()
+        if now - self._kept_at < KEEP_S:
+            return
+        self._kept_at = now
+        rows = [[cell.text for cell in unit_row(u, now).cells] for u in sorted_units(state.units)]
+        seen = min((u.facts.at for u in state.units if u.facts), default=now)
+        self._keep(UNIT_COLUMNS, rows, seen)
 
     async def _ask(self, _unit: str, question: str) -> str | None:
         return await self.push_screen_wait_anywhere(SecretScreen(question))
@@ -182,11 +203,16 @@ class ClavelApp(App[None]):
         client = self._client
         if client is None:
             return
-        self.notify(f"looking at {request.stack} on {request.unit}…", timeout=2)
-        plan = await client.plan(request)
-        self.clear_notifications()
-        if await self.push_screen_wait(ConfirmScreen(plan.title, plan_lines(plan), possible=not plan.refusal)):
-            await self._submit(client, plan)
+        made: list[Plan] = []
+
+        async def preview() -> Preview:
+            plan = await client.plan(request)
+            made.append(plan)
+            return Preview(plan_lines(plan), not plan.refusal)
+
+        title = f"{request.verb.value} {request.stack} on {request.unit}"
+        if await self.push_screen_wait(ConfirmScreen(title, preview())) and made:
+            await self._submit(client, made[0])
 
     async def _submit(self, client: FleetClient, plan: Plan) -> None:
         try:
@@ -301,7 +327,10 @@ class ClavelApp(App[None]):
 
     @work(group="dialog", exclusive=True)
     async def _quit_with(self, running_text: list[str]) -> None:
-        if await self.push_screen_wait(ConfirmScreen("Leave while operations run?", [line(t) for t in running_text])):
+        async def preview() -> Preview:
+            return Preview([line(text) for text in running_text])
+
+        if await self.push_screen_wait(ConfirmScreen("Leave while operations run?", preview())):
             self.exit()
 
 

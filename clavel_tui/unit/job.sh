@@ -25,11 +25,11 @@ umask 077
 
 # ---------------------------------------------------------------- what a job's body calls
 
-# A log write that fails (a full disk) never stops a job.
+# A log write that fails (a full disk) never stops a job, and no command's endless line fills one.
 note() {
     log_n=$((${log_n:-0} + 1))
     [ "$log_n" -le "$log_lines_max" ] || return 0
-    { printf '%s %s %s\n' "$(uptime_s)" "$1" "$2" >>"$job/log"; } 2>/dev/null || return 0
+    { printf '%s %s %.4000s\n' "$(uptime_s)" "$1" "$2" >>"$job/log"; } 2>/dev/null || return 0
 }
 step() { note step "$*"; }
 say() { note say "$*"; }
@@ -129,7 +129,12 @@ end_of_shell() {
 # must not meet a stack that is being updated.
 take_unit_lock() {
     exec 9>>"$state/lock"
-    hold_lock 9 || finish refused "another job holds this unit's lock ($(tr '\n' ' ' <"$state/lock.owner" 2>/dev/null))"
+    lock_n=0
+    until hold_lock 9; do # `unlock` and `settle` hold it for a moment, to see whether it is free
+        lock_n=$((lock_n + 1))
+        [ "$lock_n" -lt 10 ] || finish refused "another job holds this unit's lock ($(tr '\n' ' ' <"$state/lock.owner" 2>/dev/null))"
+        nap
+    done
     nix_lock=${CLAVEL_NIX_LOCK:-/run/nixos/switch-to-configuration.lock}
     if [ -e "$nix_lock" ]; then
         exec 8>>"$nix_lock"
@@ -154,19 +159,28 @@ start() {
     mkdir -p "$jobs" && chmod 700 "$state" || { echo "! $jobs cannot be made" >&2; exit 74; }
     echo "born $(born)"
     job=$jobs/$id
-    mkdir "$job" 2>/dev/null || { [ -d "$job" ] || { echo "! $job cannot be made" >&2; exit 74; }; echo already; exit 0; }
+    if swept "$id" || ! mkdir "$job" 2>/dev/null; then
+        swept "$id" || [ -d "$job" ] || { echo "! $job cannot be made" >&2; exit 74; }
+        swept "$id" || await_gate # the first start may still copy its files: nobody may take its job for dead
+        echo already
+        exit 0
+    fi
     if ! take_files "$2" "$3"; then
         rm -rf "$job/files"
         mkdir "$job/run" && finish refused "the job's files could not be put whole in $job: is the disk full?"
     fi
     sweep
     launch
-    start_n=0
-    until [ -d "$job/run" ] || [ "$start_n" -ge 50 ]; do
-        nap
-        start_n=$((start_n + 1))
-    done
+    await_gate
     if [ -d "$job/run" ]; then echo started; else echo launched; fi
+}
+
+await_gate() {
+    gate_n=0
+    until [ -d "$job/run" ] || [ "$gate_n" -ge 50 ]; do
+        nap
+        gate_n=$((gate_n + 1))
+    done
 }
 
 # The bundle came with the login's own rights: it is copied into root's folder and every hash is checked there.
@@ -211,6 +225,8 @@ sweep() {
     done
 }
 
+swept() { grep -q "^$1 " "$jobs/.swept" 2>/dev/null; }
+
 # ---------------------------------------------------------------- looking at a job
 
 follow() {
@@ -222,12 +238,14 @@ follow() {
     while :; do
         follow_done=
         [ ! -f "$job/result" ] || follow_done=1
-        follow_size=$(wc -c <"$job/log" 2>/dev/null || echo 0)
+        follow_size=$(($(wc -c <"$job/log" 2>/dev/null || echo 0)))
+        [ -n "$follow_done" ] || whole_lines
         if [ "$follow_size" -gt "$follow_at" ]; then
-            tail -c "+$((follow_at + 1))" "$job/log" | head -c $((follow_size - follow_at)) || exit 0
-            follow_at=$((follow_size))
+            log_bytes "$follow_at" "$follow_size" || exit 0
+            follow_at=$follow_size
         fi
         if [ -n "$follow_done" ]; then
+            cut_off && echo
             echo "= ended"
             cat "$job/result"
             exit 0
@@ -240,6 +258,16 @@ follow() {
         nap
         nap
     done
+}
+
+log_bytes() { tail -c "+$(($1 + 1))" "$job/log" 2>/dev/null | head -c $(($2 - $1)); }
+cut_off() { [ "$follow_size" -gt 0 ] && [ -n "$(log_bytes $((follow_size - 1)) "$follow_size")" ]; }
+
+# A line that is still being written waits until it is whole: a reader counts in lines.
+whole_lines() {
+    if [ "$follow_size" -gt "$follow_at" ] && cut_off; then
+        follow_size=$((follow_size - $(log_bytes "$follow_at" "$follow_size" | tail -n 1 | wc -c)))
+    fi
 }
 
 # living: the kernel says so; a pid file could not.

@@ -79,12 +79,6 @@ docker_root() { D info --format '{{.DockerRootDir}}' 2>/dev/null; }
 
 # ---------------------------------------------------------------- releases
 
-slug() { # an image name takes no capitals and no dots in a row; the hash keeps two services apart
-    slug_s=$(printf '%s' "$1" | tr 'ABCDEFGHIJKLMNOPQRSTUVWXYZ' 'abcdefghijklmnopqrstuvwxyz' | tr -c 'a-z0-9' '-')
-    [ "$slug_s" = "$1" ] || slug_s=s$(printf '%s' "$1" | sha256 | cut -c 1-8)
-    printf '%s' "$slug_s"
-}
-
 # record HEALTH: keep what runs as a release; prints nothing, sets $recorded. Immutable but for its `seen` file.
 record() {
     fresh=$stack_dir/releases/.new
@@ -96,10 +90,10 @@ record() {
         rm -rf "$fresh"
     else
         { cp "$before" "$fresh/containers" && durable "$fresh/manifest"; } 2>/dev/null || return 1
-        keep_images "$fresh/manifest" "$recorded" || return 1
-        [ "$archive" != 1 ] || archive_images "$fresh" || return 1
         mv "$fresh" "$stack_dir/releases/$recorded" || return 1
     fi
+    # Also where it was recorded before: a prune may have taken what kept its images, and archive may be new.
+    keep_images "$recorded" && { [ "$archive" != 1 ] || archive_images "$recorded"; } || return 1
     mark "$recorded" "$1"
 }
 
@@ -134,19 +128,24 @@ keep_name() { printf 'clavel-keep/%s/%s:%s' "$(slug "$stack")" "$(slug "$1")" "$
 
 # A tag alone is taken by `image prune -a`; an image that a container uses is not, so each gets one that never starts.
 keep_images() {
-    sed -n "s/^service$tab//p" "$1" | while IFS=$tab read -r keep_s keep_i _; do
-        keep_t=$(keep_name "$keep_s" "$2")
+    sed -n "s/^service$tab//p" "$stack_dir/releases/$1/manifest" | while IFS=$tab read -r keep_s keep_i _; do
+        keep_t=$(keep_name "$keep_s" "$1")
         D tag "$keep_i" "$keep_t" || exit 1
-        keep_c=clavel-keep-$(slug "$stack")-$(slug "$keep_s")-$2
+        keep_c=clavel-keep-$(slug "$stack")-$(slug "$keep_s")-$1
         D inspect --type container "$keep_c" >/dev/null 2>&1 ||
             D create --name "$keep_c" --network none --label clavel.keep="$stack" "$keep_t" /clavel-keep >/dev/null || exit 1
     done 2>>"$job/log"
 }
 
+# archive_images RELEASE: on disk as files too; the folder bears its name only when it is whole.
 archive_images() {
-    mkdir "$1/archive" && sed -n "s/^service$tab//p" "$1/manifest" | while IFS=$tab read -r arc_s _; do
-        limit "$pull_s" docker save -o "$1/archive/$(slug "$arc_s").tar" "$(keep_name "$arc_s" "$recorded")" || exit 1
-    done
+    arc_d=$stack_dir/releases/$1/archive
+    [ ! -d "$arc_d" ] || return 0
+    rm -rf "$arc_d.new"
+    mkdir "$arc_d.new" 2>/dev/null || return 1
+    sed -n "s/^service$tab//p" "$stack_dir/releases/$1/manifest" | while IFS=$tab read -r arc_s _; do
+        limit "$pull_s" docker save -o "$arc_d.new/$(slug "$arc_s").tar" "$(keep_name "$arc_s" "$1")" || exit 1
+    done 2>>"$job/log" && sync && mv "$arc_d.new" "$arc_d"
 }
 
 forget_release() {

@@ -63,6 +63,12 @@ project_of() {
     (cd "$1" 2>/dev/null && D compose config 2>/dev/null) | sed -n 's/^name: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' | head -n 1
 }
 
+slug() { # an image name takes no capitals and no dots in a row; the hash keeps two services apart
+    slug_s=$(printf '%s' "$1" | tr 'ABCDEFGHIJKLMNOPQRSTUVWXYZ' 'abcdefghijklmnopqrstuvwxyz' | tr -c 'a-z0-9' '-')
+    [ "$slug_s" = "$1" ] || slug_s=s$(printf '%s' "$1" | sha256 | cut -c 1-8)
+    printf '%s' "$slug_s"
+}
+
 # release_lines: each recorded release of the stack in $stack_dir, a block a release.
 release_lines() {
     for release_d in "$stack_dir"/releases/*; do
@@ -70,5 +76,14 @@ release_lines() {
         printf 'release\t%s\n' "${release_d##*/}"
         cat "$release_d/manifest"
         cat "$release_d/seen" 2>/dev/null
+        archived_lines
+    done
+}
+
+# archived_lines: services of the release in $release_d whose image is also kept as a file.
+archived_lines() {
+    [ -d "$release_d/archive" ] || return 0
+    sed -n "s/^service$tab//p" "$release_d/manifest" | while IFS=$tab read -r arc_s _; do
+        [ ! -f "$release_d/archive/$(slug "$arc_s").tar" ] || printf 'archived\t%s\n' "$arc_s"
     done
 }

@@ -11,6 +11,7 @@ import pytest
 
 from .console import Answer, Console
 from .host import Host
+from .images import Health
 from .lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -85,7 +86,7 @@ class Place:
 
     def all(self) -> tuple[Any, ...]:
         """All that must be alike when nothing was changed: containers, files, and what each name of an image means."""
-        tags = "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -v ^clavel-keep | sort"
+        tags = "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -ve ^clavel-keep -e '<none>' | sort"
         return self.runs(), self.tree(), self.by_hand(tags)
 
     def image_named(self, reference: str) -> str:
@@ -111,7 +112,7 @@ class Places:
         self._console = console
         self._stacks: dict[str, dict[str, dict[str, Any]]] = {}
 
-    def __call__(self, host: str, name: str, *, project: str = "", **table: Any) -> Place:
+    def __call__(self, host: str, name: str, *, project: str = "", **table: object) -> Place:
         if host not in self._stacks:
             empty(self._console.lab.host(host))
         stacks = self._stacks.setdefault(host, {})
@@ -119,7 +120,7 @@ class Places:
         self._console.unit(host, stacks)
         return Place(self._console, self._console.lab.host(host), name, project or name)
 
-    def settings(self, place: Place, **table: Any) -> None:
+    def settings(self, place: Place, **table: object) -> None:
         """Say other settings for a stack in unit.toml."""
         self._stacks[place.host.name][place.name] = table
         self._console.unit(place.host.name, self._stacks[place.host.name])
@@ -141,9 +142,9 @@ def tagged(lab: Lab, name: str, tag: str = "latest") -> str:
     return f"{lab.registry.address}/{name}:{tag}"
 
 
-def push(lab: Lab, name: str, version: str, *, also: str = "latest", **kind: Any) -> str:
+def push(lab: Lab, name: str, version: str, *, also: str = "latest", health: Health = "ok") -> str:
     """A new version of an image, under a tag that moves; returns that tag's reference."""
-    lab.image(name, version, text=f"{name} {version}", also=[also], **kind)
+    lab.image(name, version, text=f"{name} {version}", also=[also], health=health)
     return tagged(lab, name, also)
 
 

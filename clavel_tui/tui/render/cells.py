@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from clavel_tui.domain.health import Level
-from clavel_tui.domain.operation import Operation, Outcome, State
+from clavel_tui.domain.operation import Operation, State
+from clavel_tui.domain.outcome import Outcome
 
 
 class Cell(NamedTuple):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Awaitable, Sequence
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,37 +16,53 @@ from clavel_tui.tui.widgets.lines import Lines
 from clavel_tui.tui.widgets.listing import Listing
 
 
+class Preview(NamedTuple):
+    """What a confirmation shows, and whether it can be confirmed at all."""
+
+    lines: Sequence[Line]
+    possible: bool = True
+
+
 class ConfirmScreen(ModalScreen[bool]):
-    """Shows exactly what would happen and asks. Where it cannot happen it only shows why."""
+    """Shows exactly what would happen and asks. It opens at once; `y` counts only when the preview is seen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes"), Binding("n,escape", "answer(False)", "No"),
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n,escape", "answer(False)", "No"),
         Binding("enter", "hint", show=False),
-    ]  # fmt: skip
+    ]
 
-    def __init__(self, title: str, lines: Sequence[Line], *, possible: bool = True) -> None:
+    def __init__(self, title: str, preview: Awaitable[Preview]) -> None:
         super().__init__()
         self._title = title
-        self._lines = lines
-        self._possible = possible
+        self._preview = preview
+        self._possible = False
 
     def compose(self) -> ComposeResult:
         """Title, preview, question."""
-        question = "y  do it now      n, esc  leave everything as it is" if self._possible else "esc  back"
         with Vertical(classes="dialog wide"):
             yield Label(self._title, classes="dialog-title", markup=False)
             yield Lines(classes="dialog-body")
-            yield Label(question, id="question", classes="dialog-keys", markup=False)
+            yield Label("looking…      esc  leave everything as it is", id="question", classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
-        """The preview can be scrolled at once."""
-        body = self.query_one(Lines)
-        body.show(self._lines)
-        body.focus()
+        """The preview is made behind the open dialog."""
+        self.query_one(Lines).focus()
+        self.run_worker(self._load(), exclusive=True)
+
+    async def _load(self) -> None:
+        preview = await self._preview
+        self._possible = preview.possible
+        self.query_one(Lines).show(preview.lines)
+        question = "y  do it now      n, esc  leave everything as it is" if preview.possible else "esc  back"
+        self.query_one("#question", Label).update(question)
 
     def action_answer(self, yes: bool) -> None:  # noqa: FBT001  Textual passes what the binding says
         """Yes counts only where it is possible."""
-        self.dismiss(yes and self._possible)
+        if yes and not self._possible:
+            self.notify("there is nothing to say yes to yet", timeout=3)
+            return
+        self.dismiss(yes)
 
     def action_hint(self) -> None:
         """Enter is too easily pressed twice to mean yes here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -10,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Footer, Input, Static
 
 from clavel_tui.domain.selectors import matches
 from clavel_tui.fleet.state import FleetState, UnitState
@@ -25,12 +26,13 @@ from clavel_tui.tui.widgets.listing import Listing
 class FleetScreen(Screen[None]):
     """What the user sees first."""
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-low"), (30, "-high")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Screen declares it
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (15, "-low"), (30, "-high")]  # noqa: RUF012  as Screen declares it
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", "Back", show=False)]
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, now: Callable[[], float] = time.time) -> None:
         super().__init__()
+        self._now = now
         self._fleet_name = name
         self._state: FleetState | None = None
         self._filter = ""
@@ -77,7 +79,7 @@ class FleetScreen(Screen[None]):
     def _show(self) -> None:
         if self._state is None:
             return
-        now = time.time()
+        now = self._now()
         units = [u for u in self._state.units if matches(self._filter, u.unit, u.health, u.drift)]
         in_order = render.sorted_units(tuple(units))
         listing = self.query_one("#units", Listing)
@@ -94,18 +96,18 @@ class FleetScreen(Screen[None]):
 
     def _details(self) -> None:
         unit = self.chosen
-        self.query_one("#details", Lines).show(unit_lines(unit, time.time()) if unit else [])
+        self.query_one("#details", Lines).show(unit_lines(unit, self._now()) if unit else [])
 
     def _tick(self) -> None:
         self._headline()
-        running = running_lines(self._state.operations, time.time()) if self._state else []
+        running = running_lines(self._state.operations, self._now()) if self._state else []
         pane = self.query_one("#operations", Static)
         pane.update(content(running[:6]))
         pane.display = bool(running)
 
     def _headline(self) -> None:
         spans = [Cell(f" {self._fleet_name} ", "head")]
-        for span in render.headline(self._state, time.time()):
+        for span in render.headline(self._state, self._now()):
             spans += [Cell("  "), span]
         self.query_one("#headline", Static).update(content([Line(tuple(spans))]))
 
