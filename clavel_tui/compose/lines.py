@@ -33,7 +33,7 @@ def container(fields: Sequence[str]) -> Container | None:
         working_dir=_text(fields[11]),
         config_files=_text(fields[12]),
         name=_text(fields[13]).removeprefix("/"),
-        error=clean(_text(fields[14])),
+        error=_text(fields[14]),
     )
 
 
@@ -115,14 +115,14 @@ def _int(text: str) -> int:
 
 
 def _text(text: str) -> str:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(text)
-        return value if isinstance(value, str) else ""
+        return clean(value) if isinstance(value, str) else ""
     return ""
 
 
 def _texts(text: str) -> tuple[str, ...]:
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(text)
-        return tuple(str(v) for v in value) if isinstance(value, list) else ()
+        return tuple(clean(str(v)) for v in value) if isinstance(value, list) else ()
     return ()

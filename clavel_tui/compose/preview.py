@@ -13,6 +13,7 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import clean, short_id
 
 Files = Mapping[str, bytes]
+_SECRET_WORDS = ("secret", "password", "passwd", "credential", "token")
 
 
 def file_changes(old: Files, new: Files, removed: frozenset[str] = frozenset()) -> tuple[FileChange, ...]:
@@ -43,7 +44,7 @@ def _diff(name: str, before: bytes, after: bytes) -> tuple[str, ...]:
 def is_secret(name: str) -> bool:
     """Env files hold passwords as a rule."""
     base = name.rpartition("/")[2]
-    return base.startswith(".env") or base.endswith((".env", ".key", ".pem")) or "secret" in base
+    return base.startswith(".env") or base.endswith((".env", ".key", ".pem")) or any(w in name.lower() for w in _SECRET_WORDS)
 
 
 def masked(line: str) -> str:

@@ -7,7 +7,6 @@ import unicodedata
 
 from clavel_tui.domain import limits
 
-
 _SEQUENCE = re.compile(r"\x1b[P\]^_X].*?(?:\x07|\x1b\\|$)|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?", re.DOTALL)
 """Whole sequences, so that "[31m" does not stay behind: strings for the terminal (OSC and the like), CSI, and short ones."""
 _DROPPED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}

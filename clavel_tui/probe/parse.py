@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from clavel_tui.compose import lines as compose_lines
+from clavel_tui.domain import limits
 from clavel_tui.domain.facts import CheckResult, Disk, Facts, RunningJob
 from clavel_tui.domain.text import clean
 
 Fields = list[str]
-_DEADLINE = {124, 137, 142}
-"""Exit statuses of `timeout` and of perl's alarm."""
+_DEADLINE = {124, 137, 142, 143}
+"""Exit statuses of GNU timeout, of what had to be killed, of perl's alarm, and of busybox timeout."""
 
 
 def parse_frame(unit: str, lines: Sequence[str], *, at: float, begun: float, whole: bool, fragments: tuple[str, ...]) -> Facts:
@@ -39,16 +41,17 @@ def _blocks(lines: Sequence[str]) -> tuple[dict[str, list[Fields]], dict[str, in
             blocks[now] = []
         elif line.startswith("=. "):
             name, _, code = line[3:].partition(" ")
-            codes[name] = int(code) if code.isdigit() else 1
+            if code.isdecimal():
+                codes[name] = int(code)
             now = ""
         elif now and line:
-            blocks[now].append(line.split("\t"))
+            blocks[now].append([clean(field, limits.OUTPUT_BYTES) for field in line.split("\t")])
     return blocks, codes
 
 
 def _host(rows: list[Fields]) -> dict[str, Any]:
     said = {row[0]: row[1] for row in rows if len(row) > 1}
-    temperatures = [n for row in rows if row[0] == "temperature_mc" and (n := _number(row[1])) is not None]
+    temperatures = [n for row in rows if row[0] == "temperature_mc" and (n := _number(row[-1])) is not None]
     found: dict[str, Any] = {
         "os": clean(said.get("os_PRETTY_NAME", ""), 80),
         "os_id": said.get("os_ID", ""),
@@ -74,7 +77,7 @@ def _disks(rows: list[Fields]) -> dict[str, Any]:
     disks = {
         row[1]: Disk(at=clean(row[1], 120), size=int(row[2]), used=int(row[3]), free=int(row[4]))
         for row in rows
-        if len(row) == 5 and all(n.isdigit() for n in row[2:])
+        if len(row) == 5 and all(n.isdecimal() for n in row[2:])
     }
     return {"disks": tuple(disks.values())}
 
@@ -88,7 +91,7 @@ def _systemd(rows: list[Fields]) -> dict[str, Any]:
 
 
 def _nixos(rows: list[Fields]) -> dict[str, Any]:
-    generations = [(int(row[1]), row[2]) for row in rows if row[0] == "generation" and len(row) > 2 and row[1].isdigit()]
+    generations = [(int(row[1]), row[2]) for row in rows if row[0] == "generation" and len(row) > 2 and row[1].isdecimal()]
     return {key: _first(rows, key) for key in ("current", "booted", "profile", "nix")} | {
         "generations": tuple(sorted(generations))
     }
@@ -120,7 +123,7 @@ def _state(rows: list[Fields]) -> dict[str, Any]:
 
 
 def _checks(rows: list[Fields]) -> dict[str, Any]:
-    results = [CheckResult(line=f"{row[2]} {row[3]}", code=int(row[1])) for row in rows if len(row) > 3 and row[1].isdigit()]
+    results = [CheckResult(line=f"{row[2]} {row[3]}", code=int(row[1])) for row in rows if len(row) > 3 and row[1].isdecimal()]
     return {"checks": tuple(results)}
 
 
@@ -140,6 +143,7 @@ def _first(rows: list[Fields], key: str) -> str:
 
 
 def _number(text: str | None) -> float | None:
-    with contextlib.suppress(ValueError, TypeError):
-        return float(text or "")
+    with contextlib.suppress(ValueError):
+        number = float(text or "")
+        return number if math.isfinite(number) else None
     return None

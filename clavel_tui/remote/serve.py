@@ -383,6 +383,6 @@ def marked_processes(mark: str) -> list[int]:
 
 
 def _marked_by_ps(mark: str) -> list[int]:
-    done = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, check=False)  # noqa: S607
+    done = subprocess.run(["ps", "-axEww", "-o", "pid=,command="], capture_output=True, check=False)
     lines = [line.split(None, 1) for line in done.stdout.decode(errors="replace").splitlines()]
     return [int(line[0]) for line in lines if len(line) > 1 and mark in line[1] and int(line[0]) != os.getpid()]

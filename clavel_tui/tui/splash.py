@@ -21,7 +21,13 @@ LEAVE = "\x1b[?25h\x1b[?1049l"
 
 def save(path: Path, fleet: str, columns: Sequence[str], rows: Sequence[Sequence[str]], seen: float) -> None:
     """Keeps what is shown. A frame that cannot be kept costs the next start its first paint, and nothing else."""
-    frame = {"fleet": fleet, "columns": list(columns), "rows": [list(row) for row in rows[:200]], "count": len(rows), "seen": seen}
+    frame = {
+        "fleet": fleet,
+        "columns": list(columns),
+        "rows": [list(row) for row in rows[:200]],
+        "count": len(rows),
+        "seen": seen,
+    }
     with contextlib.suppress(OSError):
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(frame), encoding="utf-8")

@@ -135,7 +135,7 @@ take_unit_lock() {
         [ "$lock_n" -lt 10 ] || finish refused "another job holds this unit's lock ($(tr '\n' ' ' <"$state/lock.owner" 2>/dev/null))"
         nap
     done
-    nix_lock=${CLAVEL_NIX_LOCK:-/run/nixos/switch-to-configuration.lock}
+    nix_lock=${CLAVEL_NIX_LOCK:-$root/run/nixos/switch-to-configuration.lock}
     if [ -e "$nix_lock" ]; then
         exec 8>>"$nix_lock"
         hold_lock 8 || finish refused "NixOS is switching its configuration at this moment"
@@ -193,7 +193,7 @@ take_files() {
 
 launch() {
     launch_sh=$job/files/job.sh
-    if [ -d /run/systemd/system ] && have systemd-run && [ "$(id -u)" = 0 ]; then
+    if [ -d "$root/run/systemd/system" ] && have systemd-run && [ "$(id -u)" = 0 ]; then
         systemd-run --quiet --collect --no-ask-password --unit="clavel-job-$id" \
             --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" --setenv=CLAVEL_STATE="$state" \
             --setenv=DOCKER_CONFIG="${DOCKER_CONFIG:-${HOME:-/root}/.docker}" \

@@ -2,6 +2,8 @@
 # lib.sh: small tools that every script on a unit shares. POSIX sh; GNU, busybox and darwin userlands.
 
 state=${CLAVEL_STATE:-/var/lib/clavel}
+# Where this machine's /proc, /etc, /run and /nix are looked for: empty but for a demo, whose units are folders.
+root=${CLAVEL_ROOT:-}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -40,8 +42,8 @@ sums_hold() {
 
 # boot_id: differs after each boot; empty where the system has none to tell.
 boot_id() {
-    if [ -r /proc/sys/kernel/random/boot_id ]; then
-        cat /proc/sys/kernel/random/boot_id
+    if [ -r "$root/proc/sys/kernel/random/boot_id" ]; then
+        cat "$root/proc/sys/kernel/random/boot_id"
     else
         sysctl -n kern.bootsessionuuid 2>/dev/null
     fi

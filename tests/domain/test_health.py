@@ -12,7 +12,7 @@ from clavel_tui.domain.health import Level, container_reason, judge, rank
 from .build import container, facts, stack, unit
 
 
-def reasons(**more: Any) -> list[tuple[str, str, str, str]]:
+def reasons(**more: object) -> list[tuple[str, str, str, str]]:
     health = judge(unit(stacks=(stack(),)), facts(container(), **more))
     assert health.level is max((r.level for r in health.reasons), key=rank, default=Level.OK)
     return [(r.level.value, r.code, r.text, r.evidence) for r in health.reasons]

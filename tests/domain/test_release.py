@@ -1,9 +1,9 @@
 """A release never changes, and the way back is the newest good one that does not run."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from pytest import raises
 
 from clavel_tui.domain.release import Release, last_known_good
 
@@ -25,7 +25,7 @@ def test_images_and_what_is_missing_of_them() -> None:
     assert one.images() == {"app": "sha256:1", "db": "sha256:2"}
     assert one.missing({"sha256:2"}) == ("app",)
     assert one.missing({"sha256:1", "sha256:2", "sha256:3"}) == ()
-    with raises(ValidationError):
+    with pytest.raises(ValidationError):
         one.health = "healthy"  # type: ignore[misc]
 
 

@@ -385,7 +385,7 @@ def test_acknowledged_job_keeps_what_it_did(unit: Supervisor) -> None:
 def test_job_that_nobody_acknowledges_goes_back(unit: Supervisor) -> None:
     """Neither silence nor another job's name is an acknowledgement: the way back is taken in time."""
     begun = time.monotonic()
-    unit.start("say waiting; " + AWAIT.format(2))
+    unit.start("say waiting; " + AWAIT.format(1))
     wait_until("it waits", lambda: unit.of("log").exists() and b"waiting" in unit.of("log").read_bytes())
     unit.of("ack").write_text("j0\n")
     assert unit.follow().outcome == "returned"

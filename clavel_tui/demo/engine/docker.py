@@ -35,8 +35,8 @@ def options(args: Sequence[str], flags: str, valued: str) -> tuple[dict[str, lis
             rest.append(word)
         elif name in valued.split():
             said.setdefault(name, []).append(value if equals else left.pop(0))
-        elif word in flags.split() or (len(word) > 2 and word[1] != "-" and all(f"-{c}" in flags.split() for c in word[1:])):  # noqa: PLR2004
-            for one in [word] if word.startswith("--") else [f"-{c}" for c in word[1:]]:
+        elif set(flat := [word] if word.startswith("--") else [f"-{c}" for c in word[1:]]) <= set(flags.split()):
+            for one in flat:
                 said.setdefault(one, []).append("")
         else:
             raise EngineError(f"unknown flag: {word}", 125)
@@ -47,7 +47,8 @@ def version(store: Store, args: Args) -> None:
     """``docker version --format``."""
     said, _ = options(args, "", "--format -f")
     of = store.state["version"]
-    say(render(said.get("--format", ["{{.Client.Version}} {{.Server.Version}}"])[0], {k: {"Version": of} for k in ("Client", "Server")}))
+    known = {"Client": {"Version": of}, "Server": {"Version": of}}
+    say(render(said.get("--format", ["{{.Client.Version}} {{.Server.Version}}"])[0], known))
 
 
 def info(store: Store, args: Args) -> None:
@@ -122,7 +123,8 @@ def image(store: Store, args: Args) -> None:
 def _inspected(store: Store, ident: str) -> Json:
     one = store.images[ident]
     tags = [tag for tag, of in store.tags.items() if of == ident]
-    return {"ID": ident, "Id": ident, "Os": "linux", "Architecture": one["arch"], "RepoTags": tags, "RepoDigests": one["digests"]}
+    known = {"ID": ident, "Id": ident, "Os": "linux", "Architecture": one["arch"]}
+    return {**known, "RepoTags": tags, "RepoDigests": one["digests"]}
 
 
 def must_have(store: Store, ref: str) -> str:
@@ -174,7 +176,9 @@ def rmi(store: Store, args: Args) -> None:
             others = [t for t, of in store.tags.items() if of == ident and t != name]
             user = next((c for c, of in store.containers.items() if of["image"] == ident), None)
             if user and not others:
-                text = f"conflict: unable to remove repository reference {name!r} (must force) - container {user[:12]} is using it"
+                text = (
+                    f"conflict: unable to remove repository reference {name!r} (must force) - container {user[:12]} is using it"
+                )
                 raise EngineError(f"Error response from daemon: {text}")
             store.tags.pop(name, None)
             say(f"Untagged: {name}")

@@ -8,21 +8,24 @@ import sys
 from .store import EngineError, Store
 
 
-def main(args: list[str]) -> int:
-    """One command on the unit that ``CLAVEL_ROOT`` names."""
+def _run(store: Store, args: list[str]) -> None:
     from . import docker
 
-    try:
-        store = Store(os.environ["CLAVEL_ROOT"])
-        verb, *rest = args or ["help"]
-        if verb == "compose":
-            from . import compose
+    verb, *rest = args or ["help"]
+    if verb == "compose":
+        from . import compose
 
-            compose.main(store, rest)
-        elif verb in docker.VERBS:
-            docker.VERBS[verb](store, rest)
-        else:
-            raise EngineError(f"docker: '{verb}' is not a docker command.\nSee 'docker --help'")
+        compose.main(store, rest)
+    elif verb in docker.VERBS:
+        docker.VERBS[verb](store, rest)
+    else:
+        raise EngineError(f"docker: '{verb}' is not a docker command.\nSee 'docker --help'")
+
+
+def main(args: list[str]) -> int:
+    """One command on the unit that ``CLAVEL_ROOT`` names."""
+    try:
+        _run(Store(os.environ["CLAVEL_ROOT"]), args)
         sys.stdout.flush()
     except EngineError as error:
         sys.stdout.flush()

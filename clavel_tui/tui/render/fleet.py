@@ -17,8 +17,8 @@ def headline(state: FleetState | None, now: float) -> tuple[Cell, ...]:
     """One line that answers at once: how many, how they are, and how old that is."""
     if state is None:
         return (Cell("reading what was last known…", "dim"),)
-    counts = [(level, sum(u.health.level is level for u in state.units)) for level in Level]
-    spans = [Cell(f"{len(state.units)} units")]
+    counts = [(level, sum(u.health.level is level for u in state.units)) for level in sorted(Level, key=rank, reverse=True)]
+    spans = [Cell(f"{len(state.units)} unit{'' if len(state.units) == 1 else 's'}")]
     for level, count in counts:
         if count:
             cell = level_cell(level)

@@ -52,16 +52,18 @@ class FleetScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Keys go to the units first."""
-        for ident, title in (("units", "1 Units"), ("deployments", "Deployments"), ("agents", "Agents"), ("details", "Details")):
+        for ident, title in (("units", "Units"), ("deployments", "Deployments"), ("agents", "Agents"), ("details", "Details")):
             self.query_one(f"#{ident}").border_title = title
         self.query_one("#units").focus()
         self.set_interval(1.0, self._tick)
         self._headline()
+        self._show()
 
     def take(self, state: FleetState) -> None:
         """A new snapshot."""
         self._state = state
-        self._show()
+        if self.is_mounted:
+            self._show()
 
     @property
     def chosen(self) -> UnitState | None:

@@ -15,7 +15,7 @@ from textual.widgets import Static
 from clavel_tui.tui.render.cells import Line
 
 ROLE_STYLES = {
-    "plain": "", "dim": "$text-muted", "ok": "$text-success", "warn": "$text-warning", "bad": "bold $text-error",
+    "plain": "", "dim": "$foreground-muted", "ok": "$text-success", "warn": "$text-warning", "bad": "bold $text-error",
     "away": "$text-accent", "head": "bold", "title": "bold",
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ from clavel_tui.tui.render.cells import Cell, Row
 
 WIDEST = 44
 """A column that is not the last one is cut here: one name of sixty letters must not push the reason off the screen."""
+NARROWEST = 8
 GAP = "  "
 
 
@@ -105,7 +106,16 @@ class Listing(ScrollView, can_focus=True):
             for n, cell in enumerate(row.cells):
                 widths[n] = max(widths[n], cell_len(cell.text))
         self._widths = [w if n == last else min(w, WIDEST) for n, w in enumerate(widths)]
+        self._leave_room_for_the_last()
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+
+    def _leave_room_for_the_last(self) -> None:
+        """The last column says why: a third of the width is its own, and the widest of the others gives way."""
+        *others, last = self._widths
+        room = self.size.width - 1 - min(last, self.size.width // 3)
+        while others and sum(others) + len(GAP) * len(others) > room and max(others) > NARROWEST:
+            others[others.index(max(others))] -= 1
+        self._widths = [*others, last]
 
     def on_resize(self) -> None:
         """The last column takes what is left."""
@@ -119,13 +129,15 @@ class Listing(ScrollView, can_focus=True):
             return self._line([Cell(title, "title") for title in self._columns], width, None)
         index = y - 1 + self.scroll_offset.y
         if index < len(self._rows):
-            cursor = self.get_component_rich_style("listing--cursor") if index == self._cursor else None
-            return self._line(
-                self._rows[index].cells, width, cursor if self.has_focus or cursor is None else cursor + Style(bold=False)
-            )
+            return self._line(self._rows[index].cells, width, self._cursor_style() if index == self._cursor else None)
         if index == 0 and not self._rows and self._empty:
             return Strip([Segment(set_cell_size(f" {self._empty}", width), self.get_component_rich_style("listing--dim"))])
         return Strip.blank(width, self.rich_style)
+
+    def _cursor_style(self) -> Style:
+        """Only a background: what a cell's colour says must stay readable under the cursor."""
+        style = self.get_component_rich_style("listing--cursor")
+        return Style(bgcolor=style.bgcolor, bold=self.has_focus or None, reverse=style.reverse)
 
     def _line(self, cells: Sequence[Cell], width: int, cursor: Style | None) -> Strip:
         segments = [Segment("▌" if cursor and self.has_focus else " ", cursor or self.rich_style)]

@@ -1,14 +1,15 @@
 # shellcheck shell=sh
 # nixos: what runs, what was booted, what the profile names, and its generations. darwin has the first and the last.
-link() { [ -e "$2" ] && printf '%s\t%s\n' "$1" "$(cd "$2" && pwd -P)"; }
+link() { [ -e "$root$2" ] && link_to=$(cd "$root$2" && pwd -P) && printf '%s\t%s\n' "$1" "${link_to#"$root"}"; }
 link current /run/current-system
 link booted /run/booted-system
 link profile /nix/var/nix/profiles/system
-for g in /nix/var/nix/profiles/system-*-link; do
+for g in "$root"/nix/var/nix/profiles/system-*-link; do
     [ -L "$g" ] || [ -e "$g" ] || continue
     n=${g##*/system-}
     to=$(ls -ld "$g")
-    printf 'generation\t%s\t%s\n' "${n%-link}" "${to##* -> }"
+    to=${to##* -> }
+    printf 'generation\t%s\t%s\n' "${n%-link}" "${to#"$root"}"
 done
 if have nix; then printf 'nix\t%s\n' "$(nix --version 2>/dev/null)"; fi
 exit 0

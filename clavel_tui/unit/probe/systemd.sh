@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # systemd: units that failed, and whether a clavel-agent service is there. darwin: launchd knows the agent.
-if [ -d /run/systemd/system ] && have systemctl; then
+if [ -d "$root/run/systemd/system" ] && have systemctl; then
     printf 'init\tsystemd\n'
     systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | while read -r unit _; do
         printf 'failed\t%s\n' "$unit"

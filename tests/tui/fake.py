@@ -1,0 +1,108 @@
+"""A FleetClient without a fleet: shows one state, and remembers what it was asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.operation import Event, FileChange, ImageChange, Operation, Plan, Request
+from clavel_tui.domain.outcome import Outcome
+from clavel_tui.fleet.state import FleetState, UnitState
+from tests.tui.fleets import NOW, operation
+
+
+class FakeFleet:
+    """See FleetClient. ``asked`` has every call that changes or plans something, in order."""
+
+    def __init__(self, state: FleetState) -> None:
+        self.state = state
+        self.asked: list[tuple[str, object]] = []
+        self.refusal = ""
+        self.submit_error = ""
+        self.past: list[Operation] = []
+        self.lines = ["one", "two \x1b[31mred\x1b[0m", "three"]
+        self._news = asyncio.Event()
+
+    def show(self, state: FleetState) -> None:
+        self.state = state
+        self._news.set()
+
+    async def snapshot(self) -> FleetState:
+        return self.state
+
+    async def changed(self) -> None:
+        await self._news.wait()
+        self._news.clear()
+
+    async def events(self, after: int) -> AsyncIterator[Event]:
+        await asyncio.Event().wait()
+        yield Event(seq=after, at=0, kind="")
+
+    async def refresh(self, units: Sequence[str] = ()) -> None:
+        self.asked.append(("refresh", tuple(units)))
+
+    async def plan(self, request: Request) -> Plan:
+        self.asked.append(("plan", request))
+        if self.refusal:
+            return Plan(request=request, title="refused", refusal=self.refusal)
+        return Plan(
+            request=request, title=f"{request.verb.value} {request.stack} on {request.unit}", release=request.release,
+            commands=("cd /srv/web", "docker compose up -d --no-build --pull never"), notes=("volumes are not rolled back",),
+            images=(ImageChange(service="app", before="222222222222", after="111111111111", note="registry.example/app:latest"),),
+            files=(FileChange(path="compose.yaml", kind="changed", diff=("-image: app:2", "+image: app:1")),),
+        )  # fmt: skip
+
+    async def submit(self, plan: Plan, reason: str = "") -> str:
+        self.asked.append(("submit", plan.request))
+        if self.submit_error:
+            raise RefusedError(self.submit_error)
+        return "0123456789abcdef"
+
+    async def wait(self, ident: str) -> Operation:
+        return operation(Outcome.SUCCEEDED, text="release aaaa00001111 runs again")
+
+    async def cancel(self, ident: str) -> str:
+        self.asked.append(("cancel", ident))
+        return "asked"
+
+    async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
+        return self.past
+
+    async def operation(self, ident: str) -> Operation | None:
+        return next((o for o in self.past if o.id == ident), None)
+
+    async def operation_events(self, ident: str) -> Sequence[Event]:
+        return [Event(seq=1, at=NOW, kind="step", text="pull"), Event(seq=2, at=NOW + 2, kind="warn", text="it went bad")]
+
+    async def logs(self, unit: str, stack: str, service: str, *, tail: int, follow: bool, on_line: Callable[[str], None]) -> str:
+        for text in self.lines:
+            on_line(text)
+        await asyncio.Event().wait()
+        return ""
+
+    async def check_images(self, unit: str, stack: str) -> dict[str, tuple[str, str]]:
+        return {}
+
+    async def unlock(self, unit: str) -> Sequence[str]:
+        return []
+
+    async def fingerprint(self, unit: str) -> tuple[str, str]:
+        return "", ""
+
+    async def trust(self, line: str) -> str:
+        return ""
+
+    async def watch(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        return None
+
+    def unit_now(self, name: str) -> UnitState | None:
+        return self.state.unit(name)
+
+    @asynccontextmanager
+    async def opened(self, _ask: object) -> AsyncIterator[FakeFleet]:
+        yield self

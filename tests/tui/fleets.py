@@ -1,0 +1,103 @@
+"""Fleets to look at: empty, one unit, eleven, a thousand, everything down, long and odd names."""
+
+from __future__ import annotations
+
+from clavel_tui.domain.drift import drifts
+from clavel_tui.domain.facts import Container, Disk, Facts, StackState
+from clavel_tui.domain.health import judge
+from clavel_tui.domain.operation import Operation, Origin, Request, State, Verb
+from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.release import Held, Release, ServiceImage
+from clavel_tui.domain.stackview import stack_views
+from clavel_tui.domain.unit import Expected, Stack, Unit, UnitType
+from clavel_tui.fleet.state import FleetState, UnitState
+
+NOW = 1_750_000_000.0
+ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+
+
+def release(ident: str, image: str, seq: int, health: str = "healthy") -> Release:
+    service = ServiceImage(service="app", image=image, ref="registry.example/app:latest")
+    return Release(id=ident, project="web", services=(service,), seq=seq, health=health)
+
+
+def unit(name: str, *, kind: UnitType = UnitType.NIXOS, stacks: tuple[str, ...] = (), tags: tuple[str, ...] = (), away: bool = False) -> Unit:
+    return Unit(
+        name=name, type=kind, arch="x86_64-linux", address=f"{name}.example", tags=tags,
+        stacks=tuple(Stack(name=s, path=f"/srv/{s}", source=f"/repo/{s}") for s in stacks),
+        expected=Expected.SOMETIMES if away else Expected.ALWAYS,
+    )
+
+
+def facts(of: Unit, *, health: str = "healthy", disk: int = 40, held: bool = False, age: float = 3.0, **more: object) -> Facts:
+    containers = tuple(
+        Container(project=s.name, service="app", id="c" * 64, image=TWO, state="running", health=health,
+                  ref="registry.example/app:latest", working_dir=s.path)
+        for s in of.stacks
+    )
+    releases = (release("aaaa00001111", ONE, 1), release("bbbb00002222", TWO, 2))
+    states = tuple(
+        StackState(name=s.name, releases=releases, held=Held(release="bbbb00002222", operator="ada@desk") if held else None) for s in of.stacks
+    )
+    found = {
+        "unit": of.name, "at": NOW - age, "took": 0.2, "os": "NixOS 25.05 (Warbler)", "kernel": "Linux 6.12.30", "uptime": 400_000.0,
+        "load": (0.42, 0.3, 0.2), "cpus": 4, "mem_total_kib": 8_000_000, "mem_free_kib": 5_000_000, "docker": "26.1.5", "compose": "2.26.1",
+        "disks": (Disk(at="/", size=100_000_000, used=disk * 1_000_000, free=(100 - disk) * 1_000_000),), "containers": containers,
+        "image_ids": (ONE, TWO), "stacks": states, "state": "present",
+    }  # fmt: skip
+    return Facts.model_validate({**found, **more})
+
+
+def seen(of: Unit, what: Facts | None, trouble: str = "", hint: str = "") -> UnitState:
+    return UnitState(unit=of, facts=what, trouble=trouble, hint=hint, health=judge(of, what, trouble), drift=drifts(of, what, {}),
+                     stacks=stack_views(of, what))  # fmt: skip
+
+
+def fleet(*units: UnitState, operations: tuple[Operation, ...] = ()) -> FleetState:
+    return FleetState(name="vanixiets", units=units, operations=operations)
+
+
+def operation(outcome: Outcome | None = None, *, text: str = "", step: str = "pull", stack: str = "web") -> Operation:
+    return Operation(
+        id="0123456789abcdef", request=Request(unit="cinnabar", stack=stack, verb=Verb.UPDATE), text=text, step=step, outcome=outcome,
+        state=State.SETTLED if outcome else State.RUNNING, origin=Origin(operator="ada", host="desk"), started=NOW - 14,
+        came_from="aaaa00001111",
+    )  # fmt: skip
+
+
+def one() -> FleetState:
+    alone = unit("cinnabar", stacks=("web",), tags=("hetzner",))
+    return fleet(seen(alone, facts(alone)))
+
+
+def eleven() -> FleetState:
+    cinnabar, electrum = unit("cinnabar", stacks=("web", "zerotier"), tags=("hetzner",)), unit("electrum", stacks=("uptime",))
+    galena, scheelite = unit("galena", stacks=("batch",)), unit("scheelite", stacks=("inference",))
+    laptops = [unit(n, kind=UnitType.DARWIN, tags=("laptop",), away=True) for n in ("stibnite", "blackphos", "rosegold", "argentum")]
+    pis = [unit(f"rpi-box-0{n}", stacks=("metrics",), tags=("pi",)) for n in (1, 2, 3)]
+    quiet = {"docker": "missing", "os": "macOS 15.5"}
+    return fleet(
+        seen(cinnabar, facts(cinnabar)), seen(electrum, facts(electrum, health="unhealthy")), seen(galena, facts(galena, held=True)),
+        seen(scheelite, None, "scheelite (scheelite.example) did not answer within 10 s", "is it on, and does the network reach it?"),
+        *(seen(u, facts(u, **quiet)) for u in laptops[:3]),  # type: ignore[arg-type]
+        seen(laptops[3], facts(laptops[3], age=40_000, **quiet), "argentum refuses connections to its SSH port"),  # type: ignore[arg-type]
+        seen(pis[0], facts(pis[0])), seen(pis[1], facts(pis[1], disk=91, throttled="throttled=0x50005")), seen(pis[2], facts(pis[2])),
+        operations=(operation(),),
+    )  # fmt: skip
+
+
+def thousand() -> FleetState:
+    units = [unit(f"node-{n:04}", stacks=("web",) if n % 3 else ()) for n in range(1000)]
+    return fleet(*(seen(u, facts(u, disk=97 if n == 500 else 30)) for n, u in enumerate(units)))
+
+
+def all_down() -> FleetState:
+    units = [unit(n, stacks=("web",)) for n in ("cinnabar", "electrum", "galena")]
+    return fleet(*(seen(u, facts(u, age=7200), f"{u.name} ({u.address}) did not answer within 10 s", "is it on?") for u in units))
+
+
+def odd() -> FleetState:
+    """Names of sixty letters, a wide script, and remote text that tries to break the screen."""
+    long, short = unit("a" + "long-name" * 6 + "-end", stacks=("web",)), unit("tiny")
+    evil = "[bold red]not markup[/] \x1b[31mred\x1b[0m 日本語のシステム " + "x" * 300
+    return fleet(seen(long, facts(long, os="NixOS 日本語 25.05", failed_units=("[b]evil[/b].service",))), seen(short, facts(short, os=evil)))
