@@ -2,7 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,10 +75,24 @@ class Place:
         """The image ID that each service runs."""
         return {service: found["image"] for service, found in self.runs().items()}
 
+    def ids(self) -> dict[str, str]:
+        """The container ID of each service."""
+        return {service: found["id"] for service, found in self.runs().items()}
+
+    def environment(self, service: str) -> list[str]:
+        found = self.host.exec(["docker", "inspect", "--format", "{{json .Config.Env}}", self.ids()[service]])
+        return list(json.loads(found.stdout))
+
     def page(self, service: str, page: str = "index.html") -> str:
         """What a service says to whom asks it."""
         url = f"http://127.0.0.1:8080/{page}"
         return self.host.exec(["docker", "exec", self.runs()[service]["id"], "wget", "-qO-", url]).stdout.strip()
+
+    def inode(self, file: str) -> str:
+        return self.host.exec(["stat", "-c", "%i", f"{self.path}/{file}"]).stdout
+
+    def read(self, file: str) -> str:
+        return self.host.exec(["cat", f"{self.path}/{file}"]).stdout
 
     def tree(self) -> list[str]:
         """Every file of the stack's folder with its mode, owner and hash."""
@@ -91,6 +106,12 @@ class Place:
 
     def image_named(self, reference: str) -> str:
         return self.host.exec(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).stdout.strip()
+
+
+def logins(host: Host) -> int:
+    """How many connections the host's sshd has let in."""
+    log = "journalctl -u ssh -o cat" if host.plan.systemd else "cat /var/log/sshd.log"
+    return host.exec(log).stdout.count("Accepted publickey")
 
 
 @pytest.fixture
@@ -132,10 +153,26 @@ def empty(host: Host) -> None:
     host.exec("rm -rf /var/lib/clavel /srv/* /srv/.[!.]*")
 
 
+def together(*calls: Callable[[], Answer]) -> None:
+    """On several hosts at once: most of the time of an operation is waiting."""
+    with ThreadPoolExecutor(len(calls)) as threads:
+        for done in [threads.submit(call) for call in calls]:
+            done.result().ends(SUCCEEDED)
+
+
+def service(image: str, **more: object) -> dict[str, object]:
+    """A service that is started again when it ends."""
+    return {"image": image, "restart": "unless-stopped", **more}
+
+
+def stack(services: Mapping[str, object], **top: object) -> dict[str, str]:
+    """A stack's compose file; JSON is YAML as well."""
+    return {"compose.yaml": json.dumps({**top, "services": services}, indent=1)}
+
+
 def compose(**services: str) -> dict[str, str]:
     """A stack's files: services that each run one image."""
-    said = {name: {"image": image, "restart": "unless-stopped"} for name, image in services.items()}
-    return {"compose.yaml": json.dumps({"services": said}, indent=1)}
+    return stack({name: service(image) for name, image in services.items()})
 
 
 def tagged(lab: Lab, name: str, tag: str = "latest") -> str:
@@ -292,3 +329,321 @@ def test_second_workstation_sees_the_same_and_rolls_back(lab: Lab, places: Place
     assert web.seen()["held"] == other.seen()["held"] is not None
     web.update().ends(REFUSED)
     assert web.images() == before
+
+
+# ---------------------------------------------------------------- kinds of services
+
+
+def kinds(lab: Lab, version: str, pinned: str) -> dict[str, str]:
+    """A stack of every kind of service; all but `plain` change with the version."""
+    services = {
+        "once": {"image": tagged(lab, "once"), "restart": "no"},
+        "app": service(f"{tagged(lab, 'app', '')}${{TAG}}", depends_on={"once": {"condition": "service_completed_successfully"}}),
+        "built": {"build": ".", "restart": "always"},
+        "pinned": service(pinned),
+        "plain": service(tagged(lab, "plain")),
+        "Web.App_1": service(tagged(lab, "side")),
+    }
+    override = {"services": {"plain": {"environment": {"SAID": "by the override"}}}}
+    return {
+        **stack(services, name="another-name"),
+        "compose.override.yaml": json.dumps(override),
+        ".env": f"TAG={version}\n",
+        "Dockerfile": f"FROM {tagged(lab, 'app', 'v1')}\nCOPY page /www/index.html\n",
+        "page": f"built {version}\n",
+    }
+
+
+def push_kinds(lab: Lab, version: str) -> str:
+    """Push what `kinds` needs; returns the reference that is pinned by digest."""
+    lab.image("once", version, text=version, oneshot=True, also=["latest"])
+    push(lab, "side", version)
+    push(lab, "plain", "v1", health="none")
+    return lab.image("app", version, text=f"app {version}")
+
+
+def test_services_of_every_kind_go_there_and_back(lab: Lab, places: Places) -> None:
+    """One-shot, built on the unit, pinned, tag from .env, override, no health check, odd name, named project."""
+    site = places("h1", "kinds", project="another-name")
+    site.files(kinds(lab, "v1", push_kinds(lab, "v1")))
+    site.host.put("/root/built/Dockerfile", site.console.source("h1", "kinds").joinpath("Dockerfile").read_text())
+    site.host.put("/root/built/page", "built v1\n")
+    site.host.exec("docker build -q -t another-name-built /root/built")
+    site.update().ends(SUCCEEDED)
+    before, tree = site.runs(), site.tree()
+    assert before["once"]["state"] == "exited"
+    assert site.page("built") == "built v1"
+    assert "SAID=by the override" in site.environment("plain")
+
+    places.settings(site, build=True)
+    site.files(kinds(lab, "v2", push_kinds(lab, "v2")))
+    site.update().ends(SUCCEEDED)
+    after = site.runs()
+    assert {name for name in before if after[name]["image"] == before[name]["image"]} == {"plain"}
+    assert after["plain"] == before["plain"]
+    assert (site.page("built"), site.page("app"), site.page("pinned")) == ("built v2", "app v2", "app v2")
+
+    site.rollback().ends(SUCCEEDED)
+    assert site.images() == {name: found["image"] for name, found in before.items()}
+    assert site.runs()["plain"] == before["plain"]
+    assert site.tree() == tree
+    assert (site.page("built"), site.page("app"), site.page("pinned")) == ("built v1", "app v1", "app v1")
+    ids = site.ids()
+    site.by_hand("docker compose up -d")
+    assert site.ids() == ids
+
+
+ODD = ('it\'s a "file" of $HOME `id`.txt', "-rf", "a folder/ünï ✓ *.conf", " lead and trail ", "sub/deep/#x;y&z")
+
+
+def test_odd_names_and_files_that_only_the_unit_has(lab: Lab, places: Places) -> None:
+    """Names that a shell would bite on; a .env that only the unit has stays, is recorded, and is put back."""
+    odd = places("h2", "odd")
+    app = service(push(lab, "app", "v1"), environment={"SECRET": "${SECRET:?is not set}", "TEXT": "${TEXT-}"})
+    odd.host.put("/srv/odd/.env", "SECRET=one\n", 0o600)
+    odd.host.put("/srv/odd/sub/deep/made by hand", "by hand\n", 0o640)
+    odd.files(stack({"app": app}) | {name: f"{name} 1" for name in ODD} | {"gone/file": "x"})
+    odd.console.source("h2", "odd").joinpath("-rf").chmod(0o755)
+    odd.update().ends(SUCCEEDED)
+    first, tree = odd.seen()["running"], odd.tree()
+    assert "SECRET=one" in odd.environment("app")
+    assert any(line.startswith("-rw------- 0 0 ./.env") for line in tree)
+    assert [odd.read(name) for name in ODD] == [f"{name} 1" for name in ODD]
+    (unit,) = odd.console.run("units", "--unit", "h2", "--json").ends(SUCCEEDED).json
+    assert unit["drift"] == []
+
+    odd.host.put("/srv/odd/.env", "SECRET=two\n", 0o600)
+    odd.files(stack({"app": app}) | {name: f"{name} 2" for name in ODD})
+    odd.update().ends(SUCCEEDED)
+    assert "SECRET=two" in odd.environment("app")
+    assert [odd.read(name) for name in ODD] == [f"{name} 2" for name in ODD]
+    assert odd.read("sub/deep/made by hand") == "by hand\n"
+    assert not any("gone" in line for line in odd.tree())
+
+    odd.rollback("--to", first).ends(SUCCEEDED)
+    assert odd.tree() == tree
+    assert "SECRET=one" in odd.environment("app")
+
+
+# ---------------------------------------------------------------- what services write and read
+
+
+WRITER = ["sh", "-c", "echo started >>/data/log; exec httpd -f -p 8080 -h /www"]
+
+
+def test_what_services_wrote_stays_through_everything(lab: Lab, places: Places) -> None:
+    """Bind-mounted folders keep content and inode: update, rollback, removal, even one inside a folder of the repository."""
+    keeper = places("h3", "keeper")
+
+    def version(text: str) -> dict[str, str]:
+        volumes = {"app": "./data:/data", "side": "./side/data:/data"}
+        services = {name: service(tagged(lab, "app"), entrypoint=WRITER, volumes=[volume]) for name, volume in volumes.items()}
+        return stack(services) | {"side/conf": text}
+
+    def data() -> list[str]:
+        return [keeper.inode(name) for name in ("data", "data/log", "side/data", "side/data/log")]
+
+    def starts() -> list[int]:
+        return [keeper.read(f"{name}/log").count("started") for name in ("data", "side/data")]
+
+    push(lab, "app", "v1")
+    keeper.files(version("1"))
+    keeper.update().ends(SUCCEEDED)
+    before = data()
+    assert starts() == [1, 1]
+    assert keeper.update().ends(SUCCEEDED).operation["outcome"] == "nochange"
+    push(lab, "app", "v2")
+    keeper.files(version("2"))
+    keeper.update().ends(SUCCEEDED)
+    assert (data(), starts(), keeper.read("side/conf")) == (before, [2, 2], "2")
+    keeper.rollback().ends(SUCCEEDED)
+    assert (data(), starts(), keeper.read("side/conf")) == (before, [3, 3], "1")
+
+    keeper.change("remove").ends(SUCCEEDED)
+    assert keeper.runs() == {}
+    keeper.rollback().ends(SUCCEEDED)
+    assert (data(), starts()) == (before, [4, 4])
+    keeper.by_hand("docker compose down")
+    keeper.update("--unhold").ends(SUCCEEDED)
+    assert (data(), starts()) == (before, [5, 5])
+
+
+def test_mounted_configuration_is_what_the_service_sees(lab: Lab, places: Places) -> None:
+    """A changed ./conf is seen after the update and no more after a rollback or a return, also where . is mounted."""
+    site = places("h1", "site")
+    healthy = {"test": ["CMD", "wget", "-qO-", "http://127.0.0.1:8080/conf/good"], "interval": "0.5s", "retries": 2}
+    services = {
+        "app": service(push(lab, "app", "v1"), volumes=["./conf:/www/conf:ro"], healthcheck=healthy),
+        "whole": service(push(lab, "side", "v1"), volumes=["./:/www/all:ro"]),
+        "apart": service(tagged(lab, "side")),
+    }
+
+    def sees() -> tuple[str, str]:
+        return site.page("app", "conf/text"), site.page("whole", "all/conf/text")
+
+    site.files(stack(services) | {"conf/text": "one", "conf/good": ""})
+    site.update().ends(SUCCEEDED)
+    apart = site.runs()["apart"]
+    site.files(stack(services) | {"conf/text": "two", "conf/good": ""})
+    site.update().ends(SUCCEEDED)
+    assert sees() == ("two", "two")
+    site.files(stack(services) | {"conf/text": "three"})
+    site.update().ends(RETURNED)
+    assert sees() == ("two", "two")
+    site.rollback().ends(SUCCEEDED)
+    assert sees() == ("one", "one")
+    assert site.runs()["apart"] == apart
+
+
+# ---------------------------------------------------------------- failures that are not the update's
+
+
+def test_first_deployment_that_fails(lab: Lab, places: Places) -> None:
+    """It is taken down, or left up where that was asked for; what the unit had in the folder is there either way."""
+    down, up = places("h2", "down"), places("h3", "up", first_failure="up")
+    bad = push(lab, "sick", "v1", health="bad")
+    for place in (down, up):
+        place.host.put(f"{place.path}/kept/by hand", "kept")
+        place.files(compose(app=push(lab, "app", "v1"), sick=bad))
+    assert "taken down" in down.update().ends(FAILED).text
+    assert down.runs() == {}
+    assert "left up" in up.update().ends(FAILED).text
+    assert set(up.runs()) == {"app", "sick"}
+    for place in (down, up):
+        assert place.read("kept/by hand") == "kept"
+        assert place.host.exec("ls /srv").stdout == f"{place.name}\n"
+    down.files(compose(app=tagged(lab, "app")))
+    down.update().ends(SUCCEEDED)
+
+
+def test_service_that_was_unwell_before_is_not_the_updates_fault(lab: Lab, places: Places) -> None:
+    """An unhealthy service does not make another's update return; one that goes bad with the update does."""
+    ward = places("h3", "ward", first_failure="up")
+    ward.files(compose(app=push(lab, "app", "v1"), sick=push(lab, "sick", "v1", health="bad")))
+    ward.update().ends(FAILED)
+    sick = ward.runs()["sick"]
+    push(lab, "app", "v2")
+    assert "sick" in ward.update().ends(SUCCEEDED).text
+    assert ward.page("app") == "app v2"
+    before = ward.images()
+    push(lab, "app", "v3", health="bad")
+    ward.update().ends(RETURNED)
+    assert ward.images() == before
+    assert ward.runs()["sick"] == sick
+
+
+# ---------------------------------------------------------------- the other verbs
+
+
+def test_one_service_restart_stop_and_remove(lab: Lab, places: Places) -> None:
+    """--service touches that one alone; what was stopped is started, and judged, by an update; what was removed comes back."""
+    web = places("h1", "web")
+    web.files(compose(app=push(lab, "app", "v1"), side=push(lab, "side", "v1")))
+    web.update().ends(SUCCEEDED)
+    before = web.runs()
+    push(lab, "app", "v2")
+    push(lab, "side", "v2")
+    web.update("--service", "app").ends(SUCCEEDED)
+    assert (web.page("app"), web.page("side")) == ("app v2", "side v1")
+    assert web.runs()["side"] == before["side"]
+
+    runs = web.runs()
+    web.change("restart", "--service", "side").ends(SUCCEEDED)
+    assert (web.ids(), web.runs()["app"]) == ({name: found["id"] for name, found in runs.items()}, runs["app"])
+    assert web.runs()["side"]["started"] != runs["side"]["started"]
+    web.change("stop").ends(SUCCEEDED)
+    assert {found["state"] for found in web.runs().values()} == {"exited"}
+    push(lab, "app", "v3", health="bad")
+    web.update().ends(RETURNED)
+    assert web.images() == {name: found["image"] for name, found in runs.items()}
+    assert {found["state"] for found in web.runs().values()} == {"running"}
+
+    web.change("stop").ends(SUCCEEDED)
+    lab.image("app", "v2", text="app v2", also=["latest"])
+    lab.image("side", "v1", text="side v1", also=["latest"])
+    assert web.update().ends(SUCCEEDED).operation["outcome"] == "succeeded"
+    assert {found["state"] for found in web.runs().values()} == {"running"}
+    good = web.images()
+    web.change("remove").ends(SUCCEEDED)
+    assert web.runs() == {}
+    lab.registry.stop()
+    web.rollback().ends(SUCCEEDED)
+    assert web.images() == good
+
+
+def test_releases_are_held_forgotten_and_kept_few(lab: Lab, places: Places) -> None:
+    """keep_releases = 2: older ones go with the tags and containers that kept their images; what is held never goes."""
+    web = places("h2", "web", keep_releases=2)
+
+    def deploy(version: str) -> tuple[str, str]:
+        push(lab, "app", version)
+        web.files(compose(app=tagged(lab, "app")))
+        web.update().ends(SUCCEEDED)
+        return str(web.seen()["running"]), web.images()["app"]
+
+    def kept() -> tuple[set[str], set[str], set[str]]:
+        """The releases that the unit's folder, its tags and its containers speak of."""
+        tags = web.host.exec("docker image ls --format '{{.Repository}} {{.Tag}}' | sed -n 's/^clavel-keep.* //p'")
+        names = web.host.exec("docker ps -a --format '{{.Names}}' | sed -n 's/^clavel-keep.*-//p'")
+        folders = web.host.exec("ls /var/lib/clavel/stacks/web/releases")
+        return set(folders.stdout.split()), set(tags.stdout.split()), set(names.stdout.split())
+
+    (one, image), (two, _) = deploy("v1"), deploy("v2")
+    assert kept() == ({one, two},) * 3
+    three, _ = deploy("v3")
+    assert kept() == ({two, three},) * 3
+    assert web.host.exec(["docker", "image", "inspect", image], check=False).returncode
+
+    web.change("hold", "--reason", "a holiday").ends(SUCCEEDED)
+    assert web.seen()["held"]["release"] == three
+    assert "a holiday" in web.update().ends(REFUSED).err
+    web.change("forget", "--to", three).ends(REFUSED)
+    web.change("forget", "--to", two).ends(SUCCEEDED)
+    assert kept() == ({three},) * 3
+    web.change("release").ends(SUCCEEDED)
+    assert web.seen()["held"] is None
+    assert web.page("app") == "app v3"
+
+
+def test_hook_check_and_an_update_without_a_change(lab: Lab, places: Places) -> None:
+    """--check tells and changes nothing; nothing new is no change; the hook runs first, and stops the update when it fails."""
+    web = places("h3", "web")
+    pinned = lab.image("side", "v1", text="side v1")
+    files = compose(app=push(lab, "app", "v1"), same=push(lab, "same", "v1"), pinned=pinned)
+    web.files(files)
+    web.update().ends(SUCCEEDED)
+    still = web.all()
+    assert web.update().ends(SUCCEEDED).operation["outcome"] == "nochange"
+    assert web.all() == still
+
+    push(lab, "app", "v2")
+    found = web.console.run("update", "web", "--unit", "h3", "--check", "--json").ends(SUCCEEDED).json
+    states = {tagged(lab, "app"): "newer", tagged(lab, "same"): "same", pinned: "pinned"}
+    assert {row["ref"]: row["state"] for row in found} == states
+    assert web.all() == still
+    web.update("--dry-run").ends(SUCCEEDED)
+    assert web.all() == still
+
+    places.settings(web, pre_update="docker ps >/dev/null && pwd >/tmp/hooked && echo no dump today && exit 9")
+    assert "hook" in web.update().ends(FAILED).text
+    assert web.host.exec("cat /tmp/hooked; rm /tmp/hooked").stdout == "/srv/web\n"
+    assert web.all() == still
+    places.settings(web, pre_update='docker compose ps -q app >"$PWD/by the hook"')
+    web.update().ends(SUCCEEDED)
+    assert web.read("by the hook") == f"{still[0]['app']['id']}\n"
+    assert web.page("app") == "app v2"
+
+
+def test_update_is_confirmed_over_a_new_connection(lab: Lab, places: Places) -> None:
+    """With confirm_seconds the job waits for a word that comes over another connection than the one that started it."""
+    web = places("h1", "web", confirm_seconds=20)
+    web.files(compose(app=push(lab, "app", "v1")))
+    web.update().ends(SUCCEEDED)
+    push(lab, "app", "v2")
+    before = logins(web.host)
+    done = web.update().ends(SUCCEEDED)
+    assert logins(web.host) - before >= 2
+    job = f"/var/lib/clavel/jobs/{done.operation['id']}"
+    assert web.host.exec(["cat", f"{job}/ack"]).stdout.strip() == done.operation["id"]
+    assert "step confirm" in web.host.exec(["cat", f"{job}/log"]).stdout
+    assert web.page("app") == "app v2"

@@ -14,10 +14,43 @@ from clavel_tui.remote.bundle import Bundle, assignments
 from clavel_tui.unit import script
 
 SHELLS = {"dash": ("dash",), "busybox": ("busybox", "sh"), "bash": ("bash", "--posix")}
-COMMON = (
-    "cat chgrp chmod chown cmp comm cp cut date dd df env find grep head id ln ls mkdir mktemp mv nohup od rm rmdir sed"
-    " sh sleep sort sync tail tar touch tr wc"
-).split()
+COMMON = [
+    "cat",
+    "chgrp",
+    "chmod",
+    "chown",
+    "cmp",
+    "comm",
+    "cp",
+    "cut",
+    "date",
+    "dd",
+    "df",
+    "env",
+    "find",
+    "grep",
+    "head",
+    "id",
+    "ln",
+    "ls",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "nohup",
+    "od",
+    "rm",
+    "rmdir",
+    "sed",
+    "sh",
+    "sleep",
+    "sort",
+    "sync",
+    "tail",
+    "tar",
+    "touch",
+    "tr",
+    "wc",
+]
 TOOLS = {
     "linux": (*COMMON, "sha256sum", "flock", "setsid", "timeout"),
     "darwin": (*COMMON, "perl", "shasum"),

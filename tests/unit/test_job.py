@@ -46,7 +46,7 @@ def test_command_of_a_job_keeps_its_exit_code_and_output(unit: Supervisor) -> No
     """`run` tells a command's own exit code, and its output, both streams and a last line without an end, is in the log."""
     seen = unit.ran('two() { echo a; echo b >&2; printf c; return 7; }; run two; finish failed "it was $?"')
     assert seen.result["text"] == "it was 7"
-    assert re.findall(rb"^\d+ out (.*)$", seen.log, re.M) == [b"a", b"b", b"c"]
+    assert re.findall(rb"^\d+ out (.*)$", seen.log, re.MULTILINE) == [b"a", b"b", b"c"]
 
 
 def test_job_that_loses_its_way_has_a_result(unit: Supervisor) -> None:
@@ -213,7 +213,9 @@ def test_killed_job_frees_the_lock(unit: Supervisor) -> None:
 
 def test_lock_is_held_while_a_command_of_the_job_lives(unit: Supervisor) -> None:
     """A killed supervisor whose `docker compose up` still runs is not dead yet: nobody else may begin."""
-    body = 'echo $$ >"$marks/$id.pid"; waiting() { until [ -e "$marks/go" ]; do sleep 0.05; done; }; remember phase=up; run waiting'
+    body = (
+        'echo $$ >"$marks/$id.pid"; waiting() { until [ -e "$marks/go" ]; do sleep 0.05; done; }; remember phase=up; run waiting'
+    )
     unit.start(body)
     wait_until("it runs", lambda: unit.of("log").exists() and unit.mark("j1.pid"))
     wait_until("its command runs", lambda: b"run waiting" in unit.of("log").read_bytes())
@@ -337,7 +339,7 @@ def test_swept_job_is_still_known(unit: Supervisor) -> None:
     """Old jobs go, their outcomes stay: one of them is neither "never started" nor run again."""
     unit.env["CLAVEL_KEEP_JOBS"] = "2"
     for n in range(4):
-        unit.ran(f'finish {"failed" if n == 0 else "succeeded"} done', f"j{n}")
+        unit.ran(f"finish {'failed' if n == 0 else 'succeeded'} done", f"j{n}")
         when = time.time() - 100 + n
         os.utime(unit.of("", f"j{n}"), (when, when))
     unit.ran("finish succeeded done", "j9")

@@ -12,7 +12,7 @@ from .supervisor import Supervisor
 
 NAMES = (
     "compose.yaml", ".env", "a b/c d.txt", " leading", "trailing ", "-dash", "--help", "*", "?[x]", "$HOME", "`id`",
-    "it's", 'a "quote"', "grüße/日本", "tab\there", "-/-", "deep/er/and/deeper", "semi;colon&", "#comment", "~", "new -> old",
+    "it's", 'a "quote"', "grüße/日本", "-/-", "deep/er/and/deeper", "semi;colon&", "#comment", "~", "new -> old",
 )  # fmt: skip
 
 

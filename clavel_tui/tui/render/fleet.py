@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clavel_tui.domain import limits
-from clavel_tui.domain.health import Level, rank
+from clavel_tui.domain.health import Level, container_reason, rank
 from clavel_tui.domain.text import age
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui.render.cells import Cell, Row, level_cell
 
-UNIT_COLUMNS = ("UNIT", "HEALTH", "STACKS", "SEEN", "WHY")
+UNIT_COLUMNS = ("UNIT", "HEALTH", "SERVICES", "SEEN", "WHY")
 DEPLOYMENT_COLUMNS = ("UNIT", "WHAT", "RUNS", "STATE")
 AGENT_COLUMNS = ("UNIT", "CLAVEL-AGENT", "DOCKER", "SYSTEM")
 
@@ -57,11 +57,11 @@ def unit_row(state: UnitState, now: float) -> Row:
     why = Cell(state.health.headline, level_cell(state.health.level).role)
     if state.health.level is Level.OK:
         why = Cell(f"≠ {state.drift[0].text}", "warn") if state.drift else Cell("")
-    running = sum(c.state == "running" for s in state.stacks for c in s.containers)
-    total = sum(len(s.containers) for s in state.stacks)
-    services = f"{running}/{total}" if total else ("0" if state.stacks else "-")
+    containers = [c for s in state.stacks for c in s.containers]
+    well = sum(container_reason(c) is None for c in containers)
+    services = f"{well}/{len(containers)}" if containers else ("0" if state.stacks else "-")
     return Row(state.unit.name, (
-        Cell(state.unit.name, "head"), level_cell(state.health.level), Cell(services, "plain" if running == total else "warn"),
+        Cell(state.unit.name, "head"), level_cell(state.health.level), Cell(services, "plain" if well == len(containers) else "warn"),
         _seen(state, now), why,
     ))  # fmt: skip
 

@@ -71,6 +71,7 @@ class Listing(ScrollView, can_focus=True):
         self._rows: list[Row] = []
         self._widths: list[int] = [len(c) for c in columns]
         self._cursor = 0
+        self._moved = False
 
     @property
     def key(self) -> str | None:
@@ -84,11 +85,14 @@ class Listing(ScrollView, can_focus=True):
 
     def show(self, rows: Sequence[Row], *, select: str | None = None) -> None:
         """Replaces the rows; only what is on the screen is drawn again. ``select`` puts the cursor on a key."""
-        wanted = select or self.key
         before = self.key
+        # Until somebody moved it the cursor stays on top, where the row is that wants a person most.
+        wanted = select or (before if self._moved else None)
         self._rows = list(rows)
         index = next((n for n, row in enumerate(self._rows) if row.key == wanted), None)
-        self._cursor = index if index is not None else min(self._cursor, max(len(self._rows) - 1, 0))
+        last = max(len(self._rows) - 1, 0)
+        self._cursor = index if index is not None else min(self._cursor if self._moved else 0, last)
+        self._moved = self._moved or select is not None
         self._measure()
         self.refresh()
         if self.key != before:
@@ -190,6 +194,7 @@ class Listing(ScrollView, can_focus=True):
         if not self._rows or index == self._cursor:
             return
         self._cursor = index
+        self._moved = True
         self.scroll_to_cursor()
         self.refresh()
         self.post_message(self.Moved(self, self.key))
