@@ -106,10 +106,10 @@ def _sweep() -> None:
 
 @contextlib.contextmanager
 def _ended_kindly() -> Iterator[None]:
-    """A closed terminal and a TERM end the block like an error does, so that it cleans up."""
+    """A closed terminal and a TERM are taken as a Ctrl-C, which asyncio ends a block on in good order."""
 
-    def leave(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
 
     if threading.current_thread() is not threading.main_thread():
         yield

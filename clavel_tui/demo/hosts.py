@@ -44,7 +44,7 @@ def _unit_toml(unit: DemoUnit, folder: Path) -> str:
         lines += ["", "[metadata]", *(f"{key} = {json.dumps(value)}" for key, value in unit.metadata.items())]
     for stack in unit.stacks:
         path = json.dumps(str(folder / "srv" / stack.name))
-        lines += ["", f"[stacks.{stack.name}]", f"path = {path}", "grace_seconds = 2", stack.settings.rstrip()]
+        lines += ["", f"[stacks.{stack.name}]", f"path = {path}", "grace_seconds = 1", stack.settings.rstrip()]
     lines += ["", "[[checks]]", 'systemd = "docker.service"'] if unit.services else []
     return "\n".join(lines) + "\n"
 

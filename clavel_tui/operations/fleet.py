@@ -42,7 +42,8 @@ class InProcessFleet:
         self._seen_seq = 0
 
     async def load(self) -> None:
-        """From the cache."""
+        """From the cache; what is older than anybody keeps goes first."""
+        await self._parts.journal.tidy()
         await self._watch.load()
 
     async def snapshot(self) -> FleetState:

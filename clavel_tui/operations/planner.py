@@ -103,7 +103,7 @@ class Planner:
             ask.read_files(self._parts.runner, target, stack.path, _tops(seen)),
             ask.newer(self._parts.runner, target, project) if project else _nothing(),
         )
-        managed = frozenset(name for name in old if name.split("/")[0] in seen.managed)
+        managed = frozenset(seen.managed)
         notes = [VOLUMES]
         if not view.containers:
             notes.append(
@@ -226,7 +226,10 @@ def _top(line: str) -> str:
 
 
 def _tops(seen: ask.Inspection) -> tuple[str, ...]:
-    return tuple(sorted({_top(line) for line in seen.files}))
+    """What to read to see the files: the top-level entries, and for a folder that holds data each file by its name."""
+    apart = {_top(f"data - {name}") for name in seen.data}
+    files = (line for line in seen.files if not line.startswith("dir "))
+    return tuple(sorted({line.split(" ", 2)[2] if _top(line) in apart else _top(line) for line in files}))
 
 
 def _sentence(error: ClavelError) -> str:

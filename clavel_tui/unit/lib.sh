@@ -74,34 +74,46 @@ hold_lock() {
 # durable PATH: on the disk, not only in memory. busybox and darwin know no `sync FILE`.
 durable() { sync "$1" 2>/dev/null || sync; }
 
+newline='
+'
+# listed NAME LIST: it is one of the lines of LIST. holds NAME LIST: a line of LIST is something inside it.
+listed() { case "$newline$2$newline" in *"$newline$1$newline"*) return 0 ;; *) return 1 ;; esac; }
+holds() { case "$newline$2" in *"$newline$1/"*) return 0 ;; *) return 1 ;; esac; }
+
+# leaves APART [BELOW]: what is compared and moved as one in this folder: the names at its top, and in place of a folder
+# that holds something of APART the names in it.
+leaves() {
+    find "${2:-.}" -mindepth 1 -maxdepth 1 -print | LC_ALL=C sort | while IFS= read -r leaf; do
+        leaf=${leaf#./}
+        if [ -d "$leaf" ] && [ ! -L "$leaf" ] && holds "$leaf" "$1"; then leaves "$1" "./$leaf"; else printf '%s\n' "$leaf"; fi
+    done
+}
+
 # tree_lines DIR [SKIP]: one line a folder, file or link, "kind hash path": two folders are alike when these are.
-# SKIP: top-level names, one a line, that are not even read (a database may hold gigabytes).
+# SKIP: paths in it, one a line, that are not even read (a database may hold gigabytes).
 tree_lines() {
     (
         cd "$1" 2>/dev/null || exit 1
         LC_ALL=C
         export LC_ALL
-        find . -mindepth 1 -maxdepth 1 -print | sort | while IFS= read -r tree_top; do
-            if [ -n "$2" ] && printf '%s\n' "$2" | grep -qxF "${tree_top#./}"; then continue; fi
-            tree_entry "$tree_top"
+        leaves "$2" | while IFS= read -r tree_leaf; do
+            listed "$tree_leaf" "$2" || find "./$tree_leaf" -print | sort | while IFS= read -r tree_f; do tree_line "$tree_f"; done
         done
     )
 }
 
-tree_entry() {
-    find "$1" -print | sort | while IFS= read -r tree_f; do
-        if [ -L "$tree_f" ]; then
-            # The target of a link is read from ls: readlink is not POSIX, and busybox may lack it.
-            tree_to=$(ls -ld "$tree_f")
-            printf 'link %s %s\n' "$(printf '%s' "${tree_to##* -> }" | sha256)" "$tree_f"
-        elif [ -d "$tree_f" ]; then
-            printf 'dir - %s\n' "$tree_f"
-        elif [ -f "$tree_f" ]; then
-            tree_m=file
-            [ -x "$tree_f" ] && tree_m=exec
-            printf '%s %s %s\n' "$tree_m" "$(sha256 <"$tree_f")" "$tree_f"
-        fi
-    done
+tree_line() {
+    if [ -L "$1" ]; then
+        # The target of a link is read from ls: readlink is not POSIX, and busybox may lack it.
+        tree_to=$(ls -ld "$1")
+        printf 'link %s %s\n' "$(printf '%s' "${tree_to##* -> }" | sha256)" "$1"
+    elif [ -d "$1" ]; then
+        printf 'dir - %s\n' "$1"
+    elif [ -f "$1" ]; then
+        tree_m=file
+        [ -x "$1" ] && tree_m=exec
+        printf '%s %s %s\n' "$tree_m" "$(sha256 <"$1")" "$1"
+    fi
 }
 
 # free_mib PATH: what an ordinary user of that file system may still write.

@@ -49,10 +49,19 @@ look() {
     project=$(project_of "$path")
     before=$work/before
     container_lines "${project:-$base}" >"$before" || finish refused "the containers of $stack cannot be listed"
-    names=$(data_names "$path" "${project:-$base}")
+    know_data "${project:-$base}"
     found=$(fingerprint "${project:-$base}" "$path" "$names")
     [ -z "$expect" ] || [ "$expect" = "$found" ] ||
         finish refused "$stack is not as it was when this was planned (somebody changed it meanwhile): plan again"
+}
+
+# know_data PROJECT: what services write to, in $names. Mounts are remembered: after `down` no container tells of them, and
+# what was in them must not go with the next swap of the folder.
+know_data() {
+    { cat "$stack_dir/mounts"; data_mounts "$path" "$1"; } 2>/dev/null | LC_ALL=C sort -u >"$stack_dir/mounts.new" &&
+        mv "$stack_dir/mounts.new" "$stack_dir/mounts" || finish refused "the disk of $state is full: nothing was changed"
+    know_managed
+    names=$(data_names "$path" "$1")
 }
 
 workplace() {
@@ -89,7 +98,8 @@ record() {
     if [ -d "$stack_dir/releases/$recorded" ]; then
         rm -rf "$fresh"
     else
-        { cp "$before" "$fresh/containers" && durable "$fresh/manifest"; } 2>/dev/null || return 1
+        { cp "$before" "$fresh/containers" && remember_managed "$stack_dir/managed" "$fresh/managed" &&
+            durable "$fresh/manifest"; } 2>/dev/null || return 1
         mv "$fresh" "$stack_dir/releases/$recorded" || return 1
     fi
     # Also where it was recorded before: a prune may have taken what kept its images, and archive may be new.
@@ -97,9 +107,10 @@ record() {
     mark "$recorded" "$1"
 }
 
-mark() { # mark RELEASE HEALTH: when it was last seen to run, and how it did
+mark() { # mark RELEASE HEALTH: when it was last seen to run, and how it did; without HEALTH as it was known before
     mark_n=$(cat "$stack_dir"/releases/*/seen 2>/dev/null | cut -f 2 | sort -n | tail -n 1)
-    { printf 'seen\t%s\t%s\t%s\t%s\n' "$((${mark_n:-0} + 1))" "$2" "$now" "$id" >"$stack_dir/releases/$1/seen.new"; } 2>/dev/null &&
+    mark_h=${2:-$(cut -f 3 "$stack_dir/releases/$1/seen" 2>/dev/null)}
+    { printf 'seen\t%s\t%s\t%s\t%s\n' "$((${mark_n:-0} + 1))" "${mark_h:-unwell}" "$now" "$id" >"$stack_dir/releases/$1/seen.new"; } 2>/dev/null &&
         mv "$stack_dir/releases/$1/seen.new" "$stack_dir/releases/$1/seen" && durable "$stack_dir/releases/$1"
 }
 
@@ -117,11 +128,26 @@ record_lines() {
 
 copy_stack() { # copy_stack FROM TO DATA
     [ -d "$1" ] || return 0
-    (cd "$1" && find . -mindepth 1 -maxdepth 1 -print) | while IFS= read -r copy_f; do
-        copy_f=${copy_f#./}
-        if printf '%s\n' "$3" | grep -qxF "$copy_f"; then continue; fi
-        cp -Rp "$1/$copy_f" "$2/" || exit 1
+    (cd "$1" && leaves "$3") | while IFS= read -r copy_f; do
+        if listed "$copy_f" "$3"; then continue; fi
+        folder_for "$copy_f" "$1" "$2" && cp -Rp "$1/$copy_f" "$2/$copy_f" || exit 1
     done
+}
+
+# folder_for NAME FROM TO: the folders above NAME exist in TO, with the rights that they have in FROM.
+folder_for() {
+    case $1 in */*) ;; *) return 0 ;; esac
+    [ ! -d "$3/${1%/*}" ] || return 0
+    folder_for "${1%/*}" "$2" "$3" && mkdir "$3/${1%/*}" && same_rights "$2/${1%/*}" "$3/${1%/*}"
+}
+
+same_rights() {
+    rights=$(stat -c '%u:%g %a' "$1" 2>/dev/null || stat -f '%u:%g %Lp' "$1") || return 0
+    { [ "$(id -u)" != 0 ] || chown "${rights% *}" "$2"; } && chmod "${rights#* }" "$2"
+}
+
+remember_managed() { # remember_managed FROM TO: what the last update put there; nothing where there was none
+    if [ -f "$1" ]; then cp "$1" "$2.new" && mv "$2.new" "$2"; else rm -f "$2"; fi
 }
 
 keep_name() { printf 'clavel-keep/%s/%s:%s' "$(slug "$stack")" "$(slug "$1")" "$2"; }
@@ -182,29 +208,46 @@ missing_images() {
 
 # ---------------------------------------------------------------- files: one folder for another
 
-# stage FROM: the folder to be, whole and on disk beside the one that is; FROM is a release's folder or the job's own.
+# stage FROM keep|exact: the folder to be, whole and on disk beside the one that is; FROM is a release's folder or the job's
+# own. What only the unit has stays, moved as it is and never copied: with keep all of it, a .env with secrets, say; with exact
+# its folders, since a file that came later may be what went wrong, and is in the release that was just recorded.
 stage() {
     rm -rf "$new"
-    cp -Rp "$1" "$new" 2>>"$job/log" || { rm -rf "$new"; return 1; }
-    # What an update did not put there and the repository does not have stays: a .env with secrets, say.
-    if [ "$2" = keep ]; then
-        (cd "$path" 2>/dev/null && find . -mindepth 1 -maxdepth 1 -print) | while IFS= read -r stage_f; do
-            stage_f=${stage_f#./}
-            if [ -e "$new/$stage_f" ] || [ -L "$new/$stage_f" ] || managed "$stage_f"; then continue; fi
-            if printf '%s\n' "$names" | grep -qxF "$stage_f"; then continue; fi
-            cp -Rp "$path/$stage_f" "$new/" || exit 1
-        done 2>>"$job/log" || { rm -rf "$new"; return 1; }
-    fi
-    # Carried over as they are, with their inodes: data, and what does not differ, so that a mount of a running
-    # service keeps showing its files.
+    { cp -Rp "$1" "$new" && { [ ! -d "$path" ] || same_rights "$path" "$new"; }; } 2>>"$job/log" || { rm -rf "$new"; return 1; }
+    kept=$(only_here "$2")
+    apart=$names$newline$kept
+    # Carried over with their inodes: these, and what does not differ, so that a mount of a running service keeps its files.
     {
-        printf '%s\n' "$names"
-        (cd "$new" && find . -mindepth 1 -maxdepth 1 -print) | while IFS= read -r stage_f; do
-            stage_f=${stage_f#./}
+        printf '%s\n' "$apart"
+        (cd "$new" && leaves "$apart") | while IFS= read -r stage_f; do
             alike "$path/$stage_f" "$new/$stage_f" && printf '%s\n' "$stage_f"
         done
     } | grep -v '^$' >"$stack_dir/carry.new"
-    mv "$stack_dir/carry.new" "$stack_dir/carry" && durable "$stack_dir/carry" && sync
+    mv "$stack_dir/carry.new" "$stack_dir/carry" && lend && durable "$stack_dir/carry" && sync || { rm -rf "$new"; return 1; }
+}
+
+# only_here keep|exact [BELOW]: what no update put there and the folder to be does not have; outermost names, data left out.
+only_here() {
+    (cd "$path" && find "${2:-.}" -mindepth 1 -maxdepth 1 -print) 2>/dev/null | while IFS= read -r only_f; do
+        only_f=${only_f#./}
+        if listed "$only_f" "$names"; then continue; fi
+        if [ -L "$path/$only_f" ] || [ ! -d "$path/$only_f" ]; then
+            [ "$1" = exact ] || managed "$only_f" || in_new "$only_f" || printf '%s\n' "$only_f"
+        elif managed "$only_f" || in_new "$only_f" || holds "$only_f" "$names"; then
+            only_here "$1" "./$only_f"
+        else
+            printf '%s\n' "$only_f"
+        fi
+    done
+}
+in_new() { [ -e "$new/$1" ] || [ -L "$new/$1" ]; }
+
+# lend: until the swap links stand in for what will be carried over, so that Compose finds it all in the folder to be.
+lend() {
+    printf '%s\n' "$apart" | while IFS= read -r lend_f; do
+        if [ -z "$lend_f" ] || [ ! -e "$path/$lend_f" ]; then continue; fi
+        folder_for "$lend_f" "$path" "$new" && rm -rf "${new:?}/$lend_f" && ln -s "$path/$lend_f" "$new/$lend_f" || exit 1
+    done 2>>"$job/log"
 }
 
 alike() {
@@ -217,17 +260,19 @@ alike() {
     fi
 }
 
-# changed_names: the top-level entries that the swap replaces.
+# changed_names: what the swap replaces.
 changed_names() {
-    { ls -A "$new"; ls -A "$path" 2>/dev/null; } | LC_ALL=C sort -u | while IFS= read -r ch_f; do
-        grep -qxF "$ch_f" "$stack_dir/carry" || printf '%s\n' "$ch_f"
+    carried=$(cat "$stack_dir/carry")
+    { (cd "$new" && leaves "$apart"); (cd "$path" 2>/dev/null && leaves "$apart"); } | LC_ALL=C sort -u | while IFS= read -r ch_f; do
+        listed "$ch_f" "$carried" || printf '%s\n' "$ch_f"
     done
 }
 
 swap_in() {
     rm -rf "$old"
     while IFS= read -r swap_f; do
-        [ -e "$path/$swap_f" ] || continue
+        [ ! -L "$new/$swap_f" ] || rm -f "$new/$swap_f"
+        if [ ! -e "$path/$swap_f" ] && [ ! -L "$path/$swap_f" ]; then continue; fi
         rm -rf "${new:?}/$swap_f" && mv "$path/$swap_f" "$new/$swap_f" || return 1
     done <"$stack_dir/carry"
     if [ -d "$path" ]; then mv "$path" "$old" || return 1; fi
@@ -241,7 +286,8 @@ swap_out() {
     [ ! -d "$old" ] || swap_to=$old
     if [ -d "$new" ] && [ -d "$swap_to" ] && [ -f "$stack_dir/carry" ]; then
         while IFS= read -r swap_f; do
-            if [ -e "$new/$swap_f" ] && [ ! -e "$swap_to/$swap_f" ]; then mv "$new/$swap_f" "$swap_to/$swap_f" || return 1; fi
+            if [ -e "$swap_to/$swap_f" ] || [ -L "$swap_to/$swap_f" ] || ! in_new "$swap_f"; then continue; fi
+            mv "$new/$swap_f" "$swap_to/$swap_f" || return 1
         done <"$stack_dir/carry"
     fi
     [ ! -d "$old" ] || mv "$old" "$path" || return 1
@@ -250,16 +296,45 @@ swap_out() {
 
 swap_done() { rm -rf "$old" "$new" "$stack_dir/carry"; }
 
-# mounting NAMES: services of this stack that mount one of these entries; they would go on seeing the old one.
-mounting() {
-    [ -n "$1" ] || return 0
-    cut -f 2,3 "$before" | while IFS=$tab read -r mnt_s mnt_c; do
+# mounted <container lines: "SERVICE name", a name for each place in the stack's folder that it mounts; "." is all of it.
+mounted() {
+    cut -f 2,3 | while IFS=$tab read -r mnt_s mnt_c; do
         D inspect --type container --format '{{range .Mounts}}{{if eq .Type "bind"}}{{println .Source}}{{end}}{{end}}' "$mnt_c" |
             while IFS= read -r mnt_src; do
-                case $mnt_src in "$path"/*) mnt_src=${mnt_src#"$path"/} ;; *) continue ;; esac
-                if printf '%s\n' "$1" | grep -qxF "${mnt_src%%/*}"; then printf '%s\n' "$mnt_s"; fi
+                case $mnt_src in
+                "$path") printf '%s .\n' "$mnt_s" ;;
+                "$path"/*) printf '%s %s\n' "$mnt_s" "${mnt_src#"$path"/}" ;;
+                esac
             done
-    done | LC_ALL=C sort -u
+    done
+}
+
+# mounting <container lines: services that would go on seeing the folder, or the part of it, that the swap takes away.
+mounting() {
+    mounted | while IFS=' ' read -r mnt_s mnt_m; do
+        if [ "$mnt_m" = . ] || holds "$mnt_m" "$apart" || touches "$mnt_m"; then printf '%s\n' "$mnt_s"; fi
+    done | LC_ALL=C sort -u | tr '\n' ' '
+}
+
+touches() { # touches NAME: something that changed is it, is in it, or has it inside
+    printf '%s\n' "$changed" | while IFS= read -r touch_f; do
+        [ -n "$touch_f" ] || continue
+        case $1/ in "$touch_f"/*) echo yes ;; *) case $touch_f/ in "$1"/*) echo yes ;; esac ;; esac
+    done | grep -q yes
+}
+
+# writing <container lines: services that mount a folder in which data lies beside files of ours. They are stopped before the
+# swap parts the two: a database must not find itself in an empty folder.
+writing() {
+    mounted | while IFS=' ' read -r mnt_s mnt_m; do
+        if holds "$mnt_m" "$names"; then printf '%s\n' "$mnt_s"; fi
+    done | LC_ALL=C sort -u | tr '\n' ' '
+}
+
+# halt SERVICES: stopped for the swap; `up` starts them again.
+halt() {
+    # shellcheck disable=SC2086  # service names have no blanks
+    [ -z "$1" ] || run compose_in "$path" stop $1
 }
 
 # ---------------------------------------------------------------- images and containers
@@ -324,6 +399,7 @@ unwell() {
         exited/*)
             case $uw_x/$uw_p in
             0/no | 0/on-failure | 0/) ;;
+            */always | */unless-stopped) echo "$uw_s is stopped" ;;
             *) echo "$uw_s exited with $uw_x" ;;
             esac
             ;;
@@ -353,10 +429,12 @@ judge() {
         sleep 1
         judge_n=$((judge_n + 1))
     done
-    why=$(sed 's/ wait$/ was not healthy in time/' "$work/unwell" | tr '\n' ';')
+    why=$(sed 's/ wait$/ was not healthy in time/' "$work/unwell" | joined)
     why="after $health_s s: ${why:-its services did not stay up}"
     return 1
 }
+
+joined() { sed -n 'H;${x;s/\n/; /g;s/^; //;p;}'; }
 
 judge_step() {
     if [ ! -s "$work/unwell" ]; then
@@ -366,7 +444,7 @@ judge_step() {
     elif grep -qv ' wait$' "$work/unwell" && ! grep -q 'docker does not answer' "$work/unwell"; then
         judge_ok=0
         judge_bad=$((judge_bad + 1))
-        [ "$judge_bad" -gt 1 ] && judged=1 && why=$(grep -v ' wait$' "$work/unwell" | tr '\n' ';') && return 0
+        [ "$judge_bad" -gt 1 ] && judged=1 && why=$(grep -v ' wait$' "$work/unwell" | joined) && return 0
     else
         judge_ok=0
         judge_bad=0
@@ -386,6 +464,18 @@ not_known() { # not_known SERVICES: what was already unwell before is not this u
     while read -r nk_s nk_why; do
         case " $1 " in *" $nk_s "*) ;; *) printf '%s %s\n' "$nk_s" "$nk_why" ;; esac
     done
+}
+
+# known_unwell: services that were bad before. One that a person stopped is not: it is started, and judged like the others.
+known_unwell() { unwell <"$before" | grep -v -e ' wait$' -e ' is stopped$' | cut -d ' ' -f 1 | tr '\n' ' '; }
+
+# health_before: of what runs now; nothing where that cannot be told, since something is stopped or only just starting.
+health_before() {
+    if [ -n "$(known_unwell)" ]; then
+        echo unwell
+    elif [ -z "$(unwell <"$before")" ]; then
+        echo healthy
+    fi
 }
 
 health_word() { if [ -n "$1" ]; then echo "unwell"; else echo healthy; fi; }

@@ -26,25 +26,63 @@ image_lines() {
     D image inspect --format "$image_format" "$@" 2>/dev/null || :
 }
 
-# data_names PATH PROJECT: top-level folders that the services mount and that no update ever put there. They hold
-# what the services wrote: never recorded, never replaced, never put back. $data names more of them.
+# data_names PATH PROJECT: what services write to in the stack's folder. It is never recorded, replaced or put back: it stays.
+# $data names it; and below a folder that a service mounts to write, or was ever seen to, it is what no update put there.
 data_names() {
+    [ -n "${managed_all:-}" ] || know_managed
     {
-        printf '%s\n' "${data:-}"
-        data_ids=$(D ps -aq --no-trunc --filter "label=com.docker.compose.project=$2")
-        # shellcheck disable=SC2086  # ids are hexadecimal
-        [ -z "$data_ids" ] || D inspect --type container --format \
-            '{{range .Mounts}}{{if eq .Type "bind"}}{{println .Source}}{{end}}{{end}}' $data_ids |
-            while IFS= read -r data_src; do
-                case $data_src in "$1"/*) data_src=${data_src#"$1"/} && printf '%s\n' "${data_src%%/*}" ;; esac
-            done
-    } | LC_ALL=C sort -u | while IFS= read -r data_name; do
-        if [ -n "$data_name" ] && [ -d "$1/$data_name" ] && ! managed "$data_name"; then printf '%s\n' "$data_name"; fi
+        printf '%s\n' "${data:-}" | while IFS= read -r data_n; do
+            if [ -n "$data_n" ] && [ -e "$1/$data_n" ]; then printf '%s/\n' "$data_n"; fi
+        done
+        { cat "$stack_dir/mounts" 2>/dev/null; data_mounts "$1" "$2"; } | LC_ALL=C sort -u | while IFS= read -r data_n; do
+            written "$1" "$data_n"
+        done
+    } | LC_ALL=C sort -u | outermost
+}
+
+# data_mounts PATH PROJECT: folders inside PATH that containers of the project may write to.
+data_mounts() {
+    data_ids=$(D ps -aq --no-trunc --filter "label=com.docker.compose.project=$2")
+    # shellcheck disable=SC2086  # ids are hexadecimal
+    [ -z "$data_ids" ] || D inspect --type container --format \
+        '{{range .Mounts}}{{if and .RW (eq .Type "bind")}}{{println .Source}}{{end}}{{end}}' $data_ids |
+        while IFS= read -r data_src; do
+            case $data_src in "$1"/*) printf '%s\n' "${data_src#"$1"/}" ;; esac
+        done
+}
+
+# written PATH NAME: its outermost folder that no update put there; where updates put NAME too, what else is in it.
+written() {
+    [ -d "$1/$2" ] || return 0
+    written_at=
+    written_left=$2/
+    while [ -n "$written_left" ]; do
+        written_at=$written_at${written_at:+/}${written_left%%/*}
+        written_left=${written_left#*/}
+        if ! managed "$written_at"; then printf '%s/\n' "$written_at" && return; fi
+    done
+    (cd "$1" && find "./$2" -mindepth 1 -maxdepth 1 -print) | while IFS= read -r written_f; do
+        written_f=${written_f#./}
+        if ! managed "$written_f"; then printf '%s/\n' "$written_f"; elif [ -d "$1/$written_f" ]; then written "$1" "$written_f"; fi
     done
 }
 
-# managed NAME: an update put it there from the repository.
-managed() { grep -qxF "$1" "$stack_dir/managed" 2>/dev/null; }
+outermost() { # <sorted names that end in a slash: those that are not inside another
+    outer=
+    while IFS= read -r outer_n; do
+        if [ -n "$outer" ]; then case $outer_n in "$outer"*) continue ;; esac; fi
+        outer=$outer_n
+        printf '%s\n' "${outer%/}"
+    done
+}
+
+# managed NAME: an update put it there from the repository, or is about to: then $stage_in holds what it will put.
+managed() { listed "$1" "$managed_all"; }
+know_managed() {
+    managed_all=./$newline$(cat "$stack_dir/managed" 2>/dev/null)
+    [ -z "${stage_in:-}" ] || managed_all=$managed_all$newline$(paths_in "$stage_in")
+}
+paths_in() { (cd "$1" && find . -mindepth 1 -print) | sed 's|^\./||'; }
 
 # fingerprint PROJECT PATH DATA: what a preview saw and a job must find: services with image and reference, files, hold.
 fingerprint() {

@@ -10,41 +10,49 @@ update() {
     stage_in=$job/files/stage/$base
     [ ! -s "$stack_dir/held" ] || [ "$unhold" = 1 ] ||
         finish refused "$stack is held at $(cut -f 2 "$stack_dir/held"): release the hold first"
-    checked=$(compose_in "$stage_in" config --quiet 2>&1) ||
-        finish refused "Docker Compose refuses the files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
-    as_project=$(project_of "$stage_in")
-    [ -z "$project" ] || [ ! -s "$before" ] || [ "$project" = "$as_project" ] ||
-        finish refused "the project's name would change from $project to $as_project: remove $stack first"
-    project=$as_project
     needs_room "$(docker_root)" "Docker's disk"
     needs_room "$state" "the disk of $state"
+    know_data "${project:-$base}"
+    stage "$stage_in" keep || finish refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
+    checked=$(compose_in "$new" config --quiet 2>&1) ||
+        refuse "Docker Compose refuses the files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
+    # Where no file names the project Compose takes the folder's name, and this one has a tail of ours.
+    as_project=$(project_of "$new")
+    as_project=${as_project%clavel-new}
+    [ -z "$project" ] || [ ! -s "$before" ] || [ "$project" = "$as_project" ] ||
+        refuse "the project's name would change from $project to $as_project: remove $stack first"
+    project=$as_project
 
     step record
-    known=$(unwell <"$before" | grep -v ' wait$' | cut -d ' ' -f 1 | tr '\n' ' ')
+    known=$(known_unwell)
     first=
     if [ -s "$before" ]; then
-        record "$(health_word "$known")" || finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
+        record "$(health_before)" || refuse "what runs could not be recorded (is the disk full?): nothing was changed"
         target=$recorded
         say "recorded what runs as release $target"
     else
         first=1
         say "first deployment: there is no release to return to"
     fi
-    remember phase=recorded "target=$target" || finish refused "the disk of $state is full: nothing was changed"
-    safe_point
+    remember phase=recorded "target=$target" || refuse "the disk of $state is full: nothing was changed"
+    cancelled && refuse_as cancelled "cancelled before anything was changed"
 
     pre_update_hook
     step pull
     pull_images || give_up failed "images could not be pulled: $(tail_of_log)"
     cancelled && give_up cancelled "cancelled before anything was changed"
+    # Once more: the hook may have written a file of its own meanwhile.
+    know_data "$project"
     stage "$stage_in" keep || give_up refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
     changed=$(changed_names)
     is_change || { rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
 
     step activate
-    mounts=$(mounting "$changed")
-    remember phase=swapping "target=$target" || give_up refused "the disk of $state is full: nothing was changed"
-    swap_in || { swap_out && give_up failed "the files could not be put in place: put back as they were"; }
+    mounts=$(mounting <"$before")
+    halted=$(writing <"$before")
+    remember phase=swapping "target=$target" "halted=$halted" || give_up refused "the disk of $state is full: nothing was changed"
+    halt "$halted"
+    swap_in || { swap_out && go_on "$halted" && give_up failed "the files could not be put in place: put back as they were"; }
     remember phase=activating "target=$target" || come_back "the disk of $state is full"
     bring_up || come_back "docker compose up failed: $(tail_of_log)"
     cancelled && come_back "cancelled during activation"
@@ -58,14 +66,26 @@ update() {
         await_ack "$confirm_s" || come_back "nobody confirmed over a new connection within $confirm_s s"
     fi
     step settle
-    (cd "$job/files/stage/$base" && ls -A) >"$stack_dir/managed.new" && mv "$stack_dir/managed.new" "$stack_dir/managed"
+    settle_files
     unhold_now
-    swap_done
-    container_lines "$project" >"$before" && names=$(data_names "$path" "$project") && record "$(health_word "$known")" ||
+    container_lines "$project" >"$before" && know_data "$project" && record "$(health_word "$known")" ||
         warn "what runs now could not be recorded as a release"
     retain "$recorded" "$target"
     [ -z "$known" ] || finish succeeded "updated; already unwell before and not judged: $known" "release=$recorded" "from=$target"
     finish succeeded "updated, and every service is well" "release=$recorded" "from=$target"
+}
+
+# settle_files: the new folder is the folder now, and what an update put there is known by name.
+settle_files() {
+    paths_in "$stage_in" >"$stack_dir/managed.new" && mv "$stack_dir/managed.new" "$stack_dir/managed"
+    swap_done
+}
+
+# refuse TEXT: nothing was changed but for the folder to be, which goes again.
+refuse() { refuse_as refused "$1"; }
+refuse_as() {
+    rm -rf "$new" "$stack_dir/carry"
+    finish "$1" "$2"
 }
 
 tail_of_log() { sed -n 's/^[0-9]* out //p' "$job/log" | grep -v '^ *$' | tail -n 2 | tr '\n' ' '; }
@@ -75,8 +95,9 @@ pre_update_hook() {
     step hook
     hook_rc=0
     if [ -d "$path" ]; then run hook_in "$path" || hook_rc=$?; else run hook_in / || hook_rc=$?; fi
-    [ "$hook_rc" = 0 ] || finish failed "the pre-update hook ended with $hook_rc: nothing was changed"
-    safe_point
+    [ "$hook_rc" = 0 ] || refuse_as failed "the pre-update hook ended with $hook_rc: nothing was changed"
+    cancelled && refuse_as cancelled "cancelled before anything was changed"
+    return 0
 }
 
 hook_in() { (cd "$1" && limit "$hook_s" sh -c "$hook" 7>&- 8>&- 9>&-); }
@@ -86,12 +107,13 @@ pull_images() {
     run limit_pull $service || return 1
     if [ "$build" = 1 ]; then run limit_build || return 1; fi
 }
-limit_pull() { (cd "$stage_in" && limit "$pull_s" docker compose pull --ignore-buildable "$@"); }
-limit_build() { (cd "$stage_in" && limit "$pull_s" docker compose build); }
+limit_pull() { (cd "$new" && limit "$pull_s" docker compose -p "$project" pull --ignore-buildable "$@"); }
+limit_build() { (cd "$new" && limit "$pull_s" docker compose -p "$project" build); }
 
-# is_change: a file differs, or a reference names another image than the one that its container runs.
+# is_change: a file differs, a service was stopped, or a reference names another image than the one that its container runs.
 is_change() {
     [ -z "$changed" ] && [ -z "$first" ] || return 0
+    ! unwell <"$before" | grep -q ' is stopped$' || return 0
     cut -f 4,11 "$before" | LC_ALL=C sort -u | while IFS=$tab read -r ic_i ic_r; do
         ic_r=$(printf '%s' "$ic_r" | sed 's/^"//;s/"$//')
         [ "$(D image inspect --format '{{.ID}}' "$ic_r" 2>/dev/null)" = "$ic_i" ] || { echo changed && break; }
@@ -101,7 +123,7 @@ is_change() {
 bring_up() {
     : >"$work/untagged"
     if [ -n "$service" ]; then up "$target" --no-deps "$service" || return 1; else up "$target" || return 1; fi
-    recreate_mounting "$(printf '%s' "$mounts" | tr '\n' ' ')"
+    recreate_mounting "$mounts"
 }
 
 # right_images: exit 0 with the wrong thing running is a failure.
@@ -114,9 +136,15 @@ right_images() {
     [ -z "$wrong" ]
 }
 
+# go_on SERVICES: those that were stopped for a swap that did not come about.
+go_on() {
+    # shellcheck disable=SC2086  # service names have no blanks
+    [ -z "$1" ] || run compose_in "$path" start $1
+}
+
 # give_up: nothing runs differently yet; the references that `pull` moved are put back.
 give_up() {
-    rm -rf "$new"
+    rm -rf "$new" "$stack_dir/carry"
     [ -z "$target" ] || { wait_docker && retag "$target"; }
     finish "$1" "$2"
 }
@@ -127,15 +155,17 @@ come_back() {
     step return
     warn "$1"
     if [ -z "$target" ]; then first_failed "$1"; fi
-    [ "$on_failure" != leave ] || finish failed "left as it is, as asked: $1" "target=$target"
+    [ "$on_failure" != leave ] || { settle_files && finish failed "left as it is, as asked: $1" "target=$target"; }
     returning=1
+    wait_docker
+    container_lines "$project" >"$work/now" || cp "$before" "$work/now"
+    mounts=$(mounting <"$work/now")
+    halt "$(writing <"$work/now")"
     remember phase=returning "target=$target"
     swap_out || warn "the files could not all be put back"
-    wait_docker
     retag "$target"
-    mounts=$(mounting "$changed")
     up "$target" || finish failed "it went bad ($1), and the way back to $target failed: $(tail_of_log)" "target=$target"
-    recreate_mounting "$(printf '%s' "$mounts" | tr '\n' ' ')"
+    recreate_mounting "$mounts"
     verify_release "$target" || finish failed "it went bad ($1); after the way back these services do not run what was recorded: $wrong" "target=$target"
     judge "$known" || finish failed "it went bad ($1); it is back at $target, which is not well now: $why" "target=$target"
     mark "$target" "$(health_word "$known")"
@@ -144,6 +174,7 @@ come_back() {
 }
 
 first_failed() {
+    settle_files
     [ "$first_failure" = up ] || { run compose_in "$path" down --remove-orphans && finish failed "the first deployment failed and was taken down: $1"; }
     finish failed "the first deployment failed and was left up: $1"
 }
@@ -159,28 +190,33 @@ rollback() {
     [ -f "$release_d/manifest" ] || finish refused "there is no release $release of $stack on this unit"
     lost=$(missing_images "$release")
     [ -z "$lost" ] || finish refused "release $release is not restorable here: the image is gone of: $lost"
-    project=$(sed -n "s/^project$tab//p" "$release_d/manifest")
+    was_project=$(sed -n "s/^project$tab//p" "$release_d/manifest")
+    [ ! -s "$before" ] || [ "$was_project" = "$project" ] ||
+        finish refused "release $release was the project $was_project, and $project runs now: remove $stack first"
     known=
 
     step record
     target=
     if [ -s "$before" ]; then
-        record "$(health_word "$(unwell <"$before" | grep -v ' wait$')")" ||
+        record "$(health_before)" ||
             finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
         target=$recorded
     fi
     stage "$release_d/folder" exact || finish refused "the recorded files could not be put beside $path (is the disk full?): nothing was changed"
+    project=$was_project
     changed=$(changed_names)
-    remember phase=swapping "target=$target" "to=$release" || { rm -rf "$new" && finish refused "the disk of $state is full: nothing was changed"; }
-    safe_point
+    halted=$(writing <"$before")
+    remember phase=swapping "target=$target" "to=$release" "halted=$halted" || { rm -rf "$new" && finish refused "the disk of $state is full: nothing was changed"; }
+    cancelled && refuse_as cancelled "cancelled before anything was changed"
 
     step activate
-    mounts=$(mounting "$changed")
-    swap_in || { swap_out && finish failed "the recorded files could not be put in place: nothing was changed"; }
+    mounts=$(mounting <"$before")
+    halt "$halted"
+    swap_in || { swap_out && go_on "$halted" && finish failed "the recorded files could not be put in place: nothing was changed"; }
     remember phase=activating "target=$target" "to=$release"
     retag "$release"
     up "$release" || finish failed "docker compose up failed on the way to $release: $(tail_of_log)" "target=$target"
-    recreate_mounting "$(printf '%s' "$mounts" | tr '\n' ' ')"
+    recreate_mounting "$mounts"
 
     step verify
     verify_release "$release" || finish failed "these services do not run what was recorded: $wrong"
@@ -189,6 +225,7 @@ rollback() {
     judge "" || judged_word=unwell
     hold_now "$release"
     swap_done
+    remember_managed "$release_d/managed" "$stack_dir/managed"
     mark "$release" "$judged_word"
     retain "$release" "$target"
     [ "$judged_word" = healthy ] ||
@@ -234,8 +271,7 @@ remove_stack() {
     look
     [ -s "$before" ] || finish nochange "$stack has no container on this unit"
     step record
-    known=$(unwell <"$before" | grep -v ' wait$' | cut -d ' ' -f 1 | tr '\n' ' ')
-    record "$(health_word "$known")" || finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
+    record "$(health_before)" || finish refused "what runs could not be recorded (is the disk full?): nothing was changed"
     remember phase=removing "target=$recorded" || finish refused "the disk of $state is full: nothing was changed"
     safe_point
     step remove
@@ -261,6 +297,7 @@ job_mend() {
         swap_out
         mend_target=$(sed -n 's/^target=//p' "$job/state")
         [ -z "$mend_target" ] || [ "$verb" != update ] || retag "$mend_target"
+        go_on "$(sed -n 's/^halted=//p' "$job/state")"
         ;;
     *) [ -d "$path" ] || swap_out ;;
     esac

@@ -1,6 +1,6 @@
 """A console that stops at one boundary of its journal: killed there, or held until the test lets it go on.
 
-    python -m tests.lab.stopping BOUNDARY kill|wait FOLDER -- WORDS OF THE COMMAND LINE
+Started as ``python -m tests.lab.stopping BOUNDARY kill|wait FOLDER -- WORDS OF THE COMMAND LINE``.
 """
 
 import os

@@ -19,7 +19,7 @@ while [ $# -gt 1 ]; do
     stack_dir=$stacks/$1
     if [ -f "$stack_dir/managed" ] && cd "$2" 2>/dev/null; then
         while IFS= read -r m; do
-            if [ -e "$m" ] || [ -L "$m" ]; then tree_entry "./$m"; fi
+            tree_line "./$m"
         done <"$stack_dir/managed" | sed "s|^|file	$1	|"
     fi
     shift 2

@@ -1,0 +1,49 @@
+"""A real terminal: the console in tmux, keys typed into it, and the screen as a person would see it."""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Self
+
+
+class Terminal:
+    """One tmux server with one window of the given size."""
+
+    def __init__(self, argv: Sequence[str], *, width: int = 120, height: int = 35, env: dict[str, str] | None = None) -> None:
+        self._socket = f"clavel-{os.getpid()}-{id(self)}"
+        self._argv = [*(f"{k}={v}" for k, v in (env or {}).items()), *argv]
+        self._size = (str(width), str(height))
+
+    def __enter__(self) -> Self:
+        width, height = self._size
+        line = f"env -u COLUMNS -u LINES {shlex.join(self._argv)}; echo; echo ended with $?; sleep 600"
+        self._tmux("new-session", "-d", "-x", width, "-y", height, line)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tmux("kill-server", check=False)
+
+    def press(self, *keys: str) -> None:
+        """Type keys, by tmux's names."""
+        self._tmux("send-keys", *keys)
+
+    @property
+    def screen(self) -> str:
+        """What is seen now."""
+        return self._tmux("capture-pane", "-p")
+
+    def until(self, *texts: str, timeout: float = 60) -> str:
+        """Wait until all of the texts are seen; the screen then."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            screen = self.screen
+            if all(text in screen for text in texts):
+                return screen
+            time.sleep(0.05)
+        raise AssertionError(f"never saw {texts}; the screen is\n{self.screen}")
+
+    def _tmux(self, *words: str, check: bool = True) -> str:
+        done = subprocess.run(["tmux", "-L", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=check)
+        return done.stdout
