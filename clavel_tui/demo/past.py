@@ -71,7 +71,7 @@ def _write_stack(engine: Engine, stack: DemoStack, folder: Path, state: Path, no
         ident = _write_release(engine, stack, kept, project, running, number, past, now)
         _keep_images(engine, stack, ident, running)
     engine.containers.update(running)
-    (kept / "managed").write_text("".join(f"{name}\n" for name in sorted(stack.files)), encoding="utf-8")
+    (kept / "managed").write_text(managed(stack), encoding="utf-8")
     _write_files(path, stack.by_hand)
     for container in running.values():
         for mount in container["mounts"]:
@@ -115,6 +115,7 @@ def _write_release(
         {
             "manifest": "".join(f"{line}\n" for line in manifest),
             "seen": f"{seen}\n",
+            "managed": managed(stack),
             "containers": "".join(f"{line}\n" for line in container_lines(engine, running, now)),
         },
     )
@@ -137,6 +138,11 @@ def _manifest(engine: Engine, project: Project, running: Json, files: dict[str, 
         *(f"file\t{line}" for line in tree),
         f"tools\t{DOCKER}\t{COMPOSE}",
     ]
+
+
+def managed(stack: DemoStack) -> str:
+    """The names that updates put there: all that is not data."""
+    return "".join(f"{name}\n" for name in sorted(stack.files))
 
 
 def container_lines(engine: Engine, running: Json, now: float) -> list[str]:

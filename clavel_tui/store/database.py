@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x434C5654  # "CLVT": so that another program's database is never taken for ours
 _BUSY_MS = 10_000
 _HEADER = b"SQLite format 3\0"
+_MARKS = ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
 Row = Sequence[Any]
 
 
@@ -86,7 +87,9 @@ class Database:
                 try:
                     yield self._connection
                 except BaseException:
-                    await self._connection.execute("ROLLBACK")
+                    # A full disk has ended the transaction already.
+                    if self._connection.in_transaction:
+                        await self._connection.execute("ROLLBACK")
                     raise
                 await self._connection.execute("COMMIT")
             except sqlite3.Error as error:
@@ -130,18 +133,26 @@ def _check_file(path: Path, newest: int) -> None:
             f"{path} is not a database of ours, or is corrupt; it was left as it is",
             "move it away, or name another file with --db",
         )
-    version, application = int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:72], "big")
-    if application not in {0, APPLICATION_ID}:
+    version, application = _marks(path)
+    if application != APPLICATION_ID:
         raise StoreError(f"{path} belongs to another program; it was left as it is", "name another file with --db")
     if version > newest:
         raise StoreError(
             f"{path} was written by a newer clavel-tui (its version is {version}, ours {newest}); it was left as it is",
             "update clavel-tui, or name another file with --db",
         )
+
+
+def _marks(path: Path) -> tuple[int, int]:
+    """Version and application of a file that is whole. SQLite is asked: the newest ones may still stand in its log only."""
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        connection.close()
+            version, application, tables = (connection.execute(question).fetchone()[0] for question in _MARKS)
+    except sqlite3.OperationalError as error:
+        raise StoreError(
+            f"the database {path} cannot be opened: {error}", "make room or rights there, or name another file with --db"
+        ) from error
     except sqlite3.Error as error:
         found = str(error)
     if found != "ok":
@@ -149,6 +160,7 @@ def _check_file(path: Path, newest: int) -> None:
             f"{path} is corrupt ({found}); it was left as it is",
             "restore it, move it away, or name another file with --db",
         )
+    return version, application if tables else APPLICATION_ID
 
 
 async def _migrate(connection: aiosqlite.Connection, migrations: Sequence[Migration]) -> None:

@@ -434,6 +434,7 @@ judge() {
     return 1
 }
 
+# shellcheck disable=SC2016  # sed's own $
 joined() { sed -n 'H;${x;s/\n/; /g;s/^; //;p;}'; }
 
 judge_step() {

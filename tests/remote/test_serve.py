@@ -26,9 +26,7 @@ def mark(tmp_path: Path) -> Iterator[str]:
 def servers(tmp_path: Path, mark: str) -> Iterator[tuple[SshServers, dict[str, int]]]:
     environment = {"PATH": os.environ["PATH"], "SERVED": mark.partition("=")[2], "WHO": "unit"}
     with SshServers() as servers:
-        ports = servers.start(
-            [ServedUnit("here", tmp_path, environment), ServedUnit("gone", tmp_path, environment, away=True)]
-        )
+        ports = servers.start([ServedUnit("here", tmp_path, environment), ServedUnit("gone", tmp_path, environment, away=True)])
         yield servers, ports
 
 

@@ -24,10 +24,14 @@ PACE_S = 0.12
 
 
 def main(store: Store, args: Args) -> None:
-    """``docker compose [-f FILE…] VERB …``."""
+    """``docker compose [-f FILE…] [-p PROJECT] VERB …``."""
     files: list[str] = []
-    while args and args[0] == "-f":
-        files.append(args[1])
+    name = ""
+    while args and args[0] in {"-f", "-p"}:
+        if args[0] == "-f":
+            files.append(args[1])
+        else:
+            name = args[1]
         args = args[2:]
     verb, *rest = args or ["help"]
     if verb == "version":
@@ -36,7 +40,7 @@ def main(store: Store, args: Args) -> None:
         return
     if verb not in VERBS:
         raise EngineError(f"unknown docker command: 'compose {verb}'")
-    VERBS[verb](store, Project(os.getcwd(), files, dict(os.environ)), rest)  # noqa: PTH109
+    VERBS[verb](store, Project(os.getcwd(), files, dict(os.environ), name), rest)  # noqa: PTH109
 
 
 def told(kind: str, name: str, word: str, pace: float = PACE_S) -> None:
@@ -181,6 +185,12 @@ def restart(store: Store, project: Project, args: Args) -> None:
         told("Container ", container["name"], "Started", 0.0)
 
 
+def start(store: Store, project: Project, args: Args) -> None:
+    """What was stopped runs again, as it was."""
+    for ident, container in _each(store, project, args):
+        _start(store, ident, container)
+
+
 def stop(store: Store, project: Project, args: Args) -> None:
     """They stay, and do not run."""
     for ident, container in _each(store, project, args):
@@ -232,6 +242,7 @@ VERBS: dict[str, Callable[[Store, Project, Args], None]] = {
     "build": build,
     "up": up,
     "restart": restart,
+    "start": start,
     "stop": stop,
     "down": down,
     "logs": logs,

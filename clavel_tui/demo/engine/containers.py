@@ -69,10 +69,11 @@ def config_hash(service: Json) -> str:
 
 
 def _mount(project: Any, text: str) -> Json:  # noqa: ANN401
-    source, _, target = text.partition(":")
+    source, target, mode = (*text.split(":"), "", "")[:3]
+    common = {"Destination": target, "Mode": mode, "RW": "ro" not in mode.split(",")}
     if source.startswith((".", "/")):
-        return {"Type": "bind", "Source": os.path.normpath(f"{project.folder}/{source}"), "Destination": target.partition(":")[0]}
-    return {"Type": "volume", "Name": f"{project.name}_{source}", "Source": "", "Destination": target.partition(":")[0]}
+        return {"Type": "bind", "Source": os.path.normpath(os.path.join(project.folder, source)), **common}  # noqa: PTH118
+    return {"Type": "volume", "Name": f"{project.name}_{source}", "Source": "", **common}
 
 
 def status(container: Json, image: Json, now: float) -> tuple[str, str, int]:

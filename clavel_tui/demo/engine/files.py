@@ -119,7 +119,7 @@ def dump(value: Any, indent: int = 0) -> str:  # noqa: ANN401
 class Project:
     """What Compose makes of the files of one folder."""
 
-    def __init__(self, folder: str, said: list[str], environ: dict[str, str]) -> None:
+    def __init__(self, folder: str, said: list[str], environ: dict[str, str], name: str = "") -> None:
         self.folder = folder
         self.files = [f"{folder}/{name}" for name in said] or _found(folder)
         self._variables = {**_env_file(folder), **environ}
@@ -129,7 +129,7 @@ class Project:
         self.services: dict[str, Json] = document.get("services") or {}
         if not self.services:
             raise EngineError("no service selected" if "services" in document else "empty compose file")
-        self.name = str(document.get("name") or environ.get("COMPOSE_PROJECT_NAME") or _name(folder))
+        self.name = str(name or environ.get("COMPOSE_PROJECT_NAME") or document.get("name") or _name(folder))
         self.volumes: Json = document.get("volumes") or {}
 
     def _read(self, file: str) -> Json:

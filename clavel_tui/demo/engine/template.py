@@ -1,4 +1,4 @@
-"""The part of Go's templates that ``--format`` is used with: fields, index, json, or, eq, println, if, range."""
+"""The part of Go's templates that ``--format`` is used with: fields, index, json, and, or, not, eq, println, if, range."""
 
 from __future__ import annotations
 
@@ -132,6 +132,10 @@ def _call(name: str, args: list[Any]) -> Any:  # noqa: ANN401
             return (value or {}).get(key, "")
         case "or", [*values]:
             return next((v for v in values if v), values[-1])
+        case "and", [*values]:
+            return next((v for v in values if not v), values[-1])
+        case "not", [value]:
+            return not value
         case "eq", [one, other]:
             return one == other
     raise EngineError(f'template parsing error: template: :1: function "{name}" not defined')
