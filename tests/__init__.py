@@ -1,0 +1,1 @@
+"""The suite: `.ci/test`, and with real hosts `.ci/test --lab`."""

@@ -91,9 +91,8 @@ async def _one(context: Context, ident: str) -> int:
     output.result(
         f"{operation.id}  {operation.request.verb.value} {operation.request.stack} on {operation.request.unit}: {operation.word}"
     )
-    output.result(
-        f"by {operation.origin.operator}@{operation.origin.host}{revision}{f': {operation.origin.reason}' if operation.origin.reason else ''}"
-    )
+    why = f": {operation.origin.reason}" if operation.origin.reason else ""
+    output.result(f"by {operation.origin.operator}@{operation.origin.host}{revision}{why}")
     for event in events:
         output.result(f"{_when(event.at)}  {event.kind:8} {event.text}")
     return 0

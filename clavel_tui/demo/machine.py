@@ -76,6 +76,11 @@ def _linux(unit: DemoUnit, folder: Path) -> dict[str, str]:
         "proc/meminfo": f"MemTotal: {unit.memory[0]} kB\nMemAvailable: {unit.memory[1]} kB\n",
         "proc/cpuinfo": "".join(f"processor : {n}\n" for n in range(unit.cpus)),
         "proc/sys/kernel/random/boot_id": f"{boot[:8]}-{boot[8:12]}-4{boot[13:16]}-a{boot[17:20]}-{boot[20:32]}\n",
+        "proc/sys/kernel/ostype": f"{unit.kernel.partition(' ')[0]}\n",
+        "proc/sys/kernel/osrelease": f"{unit.kernel.partition(' ')[2]}\n",
+        "proc/sys/kernel/arch": f"{unit.machine}\n",
+        "proc/sys/kernel/hostname": f"{unit.name}\n",
+        "sys/devices/system/cpu/online": f"0-{unit.cpus - 1}\n",
         "run/systemd/system/.here": "",
     }
     if unit.temperature:

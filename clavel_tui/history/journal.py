@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.facts import Facts
@@ -15,6 +17,18 @@ Note = tuple[str, str, str, str]
 """(kind, operation, unit, text) of an event that is to be written."""
 
 
+GATHER_S = 0.02
+"""Between two transactions of facts: those of two hundred units that answer at once go into a few."""
+
+
+@dataclass
+class _Looks:
+    """Facts that wait for one transaction, as rows of their table, and whether it was committed."""
+
+    rows: list[tuple[str, float, str, str | None]] = field(default_factory=list)
+    kept: bool = False
+
+
 class Journal:
     """The journal in one database. ``runner`` names this process, so that another one can tell whether it still lives."""
 
@@ -22,12 +36,16 @@ class Journal:
         self._db = database
         self._runner = runner
         self._now = now
+        self._looks = _Looks()
+        self._saving = asyncio.Lock()
+        self._saved = 0.0
 
     async def begin(self, operation: Operation) -> None:
         """The intent, on disk before the effect."""
         async with self._db.transaction() as write:
             await write.execute(
-                "INSERT INTO operations (id, unit, stack, verb, state, outcome, started, ended, runner, body) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO operations (id, unit, stack, verb, state, outcome, started, ended, runner, body)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?)",
                 (operation.id, *_columns(operation), self._runner, operation.model_dump_json()),
             )
             await self._append(write, [("begun", operation.id, operation.request.unit, _title(operation))])
@@ -66,17 +84,30 @@ class Journal:
             return cursor.rowcount == 1
 
     async def save_facts(self, unit: str, facts: Facts | None, trouble: str) -> None:
-        """What was last known: ``facts`` None leaves the older ones, with the trouble beside them."""
+        """What was last known: ``facts`` None leaves the older ones, with the trouble beside them.
+
+        Committed when this returns; looks that end at nearly the same time share a transaction, and its one wait for the disk.
+        """
+        looks = self._looks
+        row = (unit, facts.at, trouble, facts.model_dump_json()) if facts else (unit, self._now(), trouble, None)
+        looks.rows.append(row)
+        async with self._saving:
+            if not looks.kept:  # else whoever stood before us in the queue has kept ours as well
+                await asyncio.sleep(self._saved + GATHER_S - time.monotonic())
+                if looks is self._looks:
+                    self._looks = _Looks()
+                await self._keep(looks)
+
+    async def _keep(self, looks: _Looks) -> None:
+        """A failure, or a cancelled caller, leaves them to the next in the queue."""
         async with self._db.transaction() as write:
-            if facts:
-                await write.execute(
-                    "INSERT OR REPLACE INTO facts VALUES (?,?,?,?)", (unit, facts.at, trouble, facts.model_dump_json())
-                )
-            else:
-                await write.execute(
-                    "INSERT INTO facts VALUES (?,?,?,NULL) ON CONFLICT (unit) DO UPDATE SET trouble=excluded.trouble",
-                    (unit, self._now(), trouble),
-                )
+            await write.executemany(
+                "INSERT INTO facts VALUES (?,?,?,?) ON CONFLICT (unit) DO UPDATE SET trouble=excluded.trouble,"
+                " at=iif(excluded.body IS NULL, at, excluded.at), body=coalesce(excluded.body, body)",
+                looks.rows,
+            )
+        looks.kept = True
+        self._saved = time.monotonic()
 
     async def open_operations(self) -> list[tuple[Operation, str, int]]:
         """Unsettled operations, each with the console that ran it and how far its log was read."""
@@ -87,8 +118,8 @@ class Journal:
 
     async def operations(self, limit: int = 200, unit: str = "") -> list[Operation]:
         """The newest first."""
-        where, values = ("WHERE unit=?", [unit]) if unit else ("", [])
-        rows = await self._db.rows(f"SELECT body FROM operations {where} ORDER BY started DESC LIMIT ?", (*values, limit))
+        sql = "SELECT body FROM operations WHERE unit = ? OR ? = '' ORDER BY started DESC LIMIT ?"
+        rows = await self._db.rows(sql, (unit, unit, limit))
         return [Operation.model_validate_json(row[0]) for row in rows]
 
     async def operation(self, ident: str) -> Operation | None:

@@ -106,9 +106,8 @@ class Planner:
         managed = frozenset(seen.managed)
         notes = [VOLUMES]
         if not view.containers:
-            notes.append(
-                f"first deployment: there is no release to return to; if it fails it is {'taken down' if stack.first_failure == 'down' else 'left up'}"
-            )
+            then = "taken down" if stack.first_failure == "down" else "left up"
+            notes.append(f"first deployment: there is no release to return to; if it fails it is {then}")
         unwell = sorted({c.service for c in view.containers if c.health == "unhealthy" or c.state == "restarting"})
         if unwell:
             notes.append(f"already unwell, and so not judged: {', '.join(unwell)}")

@@ -63,7 +63,8 @@ class Watch:
         try:
             async with self._probes:
                 facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall)
-            self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
+            if unit.stacks:
+                self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
         except RemoteError as error:
             trouble = (error.text, error.hint)
         finally:

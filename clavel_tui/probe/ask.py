@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
+from functools import cache
 
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.unit import Unit
@@ -20,13 +21,20 @@ FRAGMENTS: dict[str, int] = {"host": 5, "disks": 4, "systemd": 5, "nixos": 4, "d
 
 def probe_query(unit: Unit) -> Query:
     """The resident script for this unit. Its text differs only where the unit's checks and stacks do."""
-    texts = [script("lib.sh"), f"lib_text={shlex.quote(script('lib.sh') + script('stack_lib.sh'))}"]
-    texts += [f"frag_{name}={shlex.quote(script(f'probe/{name}.sh'))}" for name in FRAGMENTS]
-    texts.append(f"fragments={shlex.quote(' '.join(f'{name}:{seconds}' for name, seconds in FRAGMENTS.items()))}")
-    texts.append(f"CLAVEL_CHECKS={shlex.quote(chr(10).join(c.line for c in unit.checks))}\nexport CLAVEL_CHECKS CLAVEL_STATE")
-    texts.append(script("probe/frame.sh"))
+    text = _text(tuple(check.line for check in unit.checks), tuple(FRAGMENTS.items()))
     args = [part for stack in unit.stacks for part in (stack.name, stack.path)]
-    return Query.script("probe", "\n".join(texts), *args, timeout=float(sum(FRAGMENTS.values())))
+    return Query.script("probe", text, *args, timeout=float(sum(FRAGMENTS.values())))
+
+
+@cache
+def _text(checks: tuple[str, ...], fragments: tuple[tuple[str, int], ...]) -> str:
+    """Kept: to quote it anew costs more than to parse the answer."""
+    texts = [script("lib.sh"), f"lib_text={shlex.quote(script('lib.sh') + script('stack_lib.sh'))}"]
+    texts += [f"frag_{name}={shlex.quote(script(f'probe/{name}.sh'))}" for name, _ in fragments]
+    texts.append(f"fragments={shlex.quote(' '.join(f'{name}:{seconds}' for name, seconds in fragments))}")
+    texts.append(f"CLAVEL_CHECKS={shlex.quote(chr(10).join(checks))}\nexport CLAVEL_CHECKS CLAVEL_STATE")
+    texts.append(script("probe/frame.sh"))
+    return "\n".join(texts)
 
 
 async def probe(runner: QueryRunner, unit: Unit, target: Target, now: Callable[[], float] = time.time) -> Facts:

@@ -98,7 +98,7 @@ def _nixos(rows: list[Fields]) -> dict[str, Any]:
 
 
 def _docker(rows: list[Fields]) -> dict[str, Any]:
-    error = next((row[2] for row in rows if row[0] == "docker" and len(row) > 2), "")  # noqa: PLR2004
+    error = next((row[2] for row in rows if row[0] == "docker" and len(row) > 2), "")
     return {
         "docker": _first(rows, "docker"),
         "docker_error": clean(error, 200),

@@ -7,11 +7,12 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.target import Target
-from clavel_tui.remote.trust import KnownHosts, SshFiles
+from clavel_tui.remote.trust import KnownHosts, SshFiles, known_as
 
 if TYPE_CHECKING:
     import asyncssh
@@ -142,6 +143,7 @@ class Pool:
         if self._files.config is not None:
             options["config"] = [str(file) for file in self._files.config]
         if self._files.identity:
+            _check_key(self._files.identity)
             options["client_keys"] = [str(self._files.identity)]
             options["agent_path"] = None
         if target.user:
@@ -151,17 +153,30 @@ class Pool:
         return options
 
     def _host_key(self, target: Target) -> RemoteError:
-        if self._hosts.knows(target.address, "", target.port or None):
+        host, port = known_as(target.address, target.port, self._files)
+        if self._hosts.knows(host, "", port):
             return RemoteError(
                 "host-key-changed",
                 f"{target.name} shows another host key than the one that is known",
-                f"somebody may sit between you; if the machine was installed anew: `ssh-keygen -R {target.address}`, then `clavel-tui trust`",
+                "somebody may sit between you; if the machine was installed anew:"
+                f" `ssh-keygen -R {target.address}`, then `clavel-tui trust --unit {target.name}`",
             )
         return RemoteError(
             "host-key-unknown",
             f"the host key of {target.name} is not known yet",
             f"look at its fingerprint and accept it: `clavel-tui trust --unit {target.name}`",
         )
+
+
+def _check_key(file: Path) -> None:
+    """A key that was named and cannot be used would otherwise be left out in silence."""
+    import asyncssh
+
+    try:
+        asyncssh.read_private_key(file)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise RemoteError("key-refused", f"our SSH key {file} cannot be used: {why}", "name another one with --identity") from error
 
 
 def _unreachable(target: Target, error: Exception) -> RemoteError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from clavel_tui.remote.effects import OUTPUT_MOST, Effect, Mutation, OnLine, Query, Result
@@ -18,6 +17,26 @@ if TYPE_CHECKING:
 
 _STDERR_MOST = 64 * 1024
 _CHUNK = 32 * 1024
+_BEGIN = "-- clavel-tui begins --"
+_MARK = f"\n{_BEGIN}\n".encode()
+_SAY = f"printf '\\n%s\\n' '{_BEGIN}'; printf '\\n%s\\n' '{_BEGIN}' >&2\n"
+"""What a login's own start-up files said ends here: a talking .bashrc is no part of an answer."""
+_GUARDED = (
+    _SAY
+    + """exec 3<&0 </dev/null
+{ cat <&3; trap '' TERM; kill -TERM 0; sleep 3; kill -KILL 0; } >/dev/null 2>&1 &
+guard=$!
+exec 3<&-
+text=$1
+shift
+sh -c "$text" clavel "$@"
+code=$?
+kill "$guard"
+exit "$code"
+"""
+)
+"""A query ends with its channel, also as root or behind sudo, where sshd passes no signal on: each command that sshd
+starts is a session of its own, so the whole group is ended when stdin closes."""
 
 
 class SshRunner:
@@ -38,6 +57,8 @@ class SshRunner:
 
     async def converse(self, target: Target, query: Query, word: str, end: str) -> tuple[list[str], bool]:
         """See QueryRunner. A resident that does not answer in time is ended; the next question starts a new one."""
+        import asyncssh
+
         resident = self._residents.get(target.name)
         if resident is None or not resident.fits(query):
             await self._end_resident(target)
@@ -45,7 +66,7 @@ class SshRunner:
         whole = False
         try:
             lines, whole = await resident.ask(word, end, query.timeout)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, asyncssh.Error) as error:
             await self._dropped(target)
             raise RemoteError("lost", f"the connection to {target.name} was lost", "it is tried again") from error
         finally:
@@ -81,8 +102,9 @@ class SshRunner:
 
     async def _start(self, target: Target, query: Query) -> asyncssh.SSHClientProcess[bytes]:
         connection = await self._pool.connection(target)
-        process = await self._open(connection, target, query)
-        process.stdin.write(await self._opening(target, query))
+        opening = await self._opening(target, query)
+        process = await self._open(connection, target, query, resident=True)
+        process.stdin.write(opening)
         return process
 
     async def _opening(self, target: Target, effect: Effect) -> bytes:
@@ -99,12 +121,14 @@ class SshRunner:
         return password.encode() + b"\n"
 
     async def _open(
-        self, connection: asyncssh.SSHClientConnection, target: Target, effect: Effect
+        self, connection: asyncssh.SSHClientConnection, target: Target, effect: Effect, *, resident: bool = False
     ) -> asyncssh.SSHClientProcess[bytes]:
         import asyncssh
 
+        guarded = _is_guarded(effect) and not resident
+        text, args = (_GUARDED, (effect.text, *effect.args)) if guarded else (_SAY + effect.text, effect.args)
         try:
-            return await connection.create_process(target.line(effect.text, effect.args, elevated=effect.elevated), encoding=None)
+            return await connection.create_process(target.line(text, args, elevated=effect.elevated), encoding=None)
         except (asyncssh.Error, OSError) as error:
             await self._dropped(target)
             raise RemoteError("unreachable", f"{target.name} opened no channel: {error}", "it is tried again") from error
@@ -137,10 +161,8 @@ class SshRunner:
         import asyncssh
 
         try:
-            feeding = asyncio.create_task(_feed(process, stdin, hold=effect.hold_stdin))
-            out, err = await asyncio.gather(
-                _read(process.stdout, OUTPUT_MOST, on_line), _read(process.stderr, _STDERR_MOST, None)
-            )
+            feeding = asyncio.create_task(_feed(process, stdin, hold=effect.hold_stdin or _is_guarded(effect)))
+            out, err = await asyncio.gather(_read(process.stdout, OUTPUT_MOST, on_line), _read_errors(process))
             await process.wait_closed()
             await feeding
         except (OSError, asyncssh.Error) as error:
@@ -157,7 +179,7 @@ class SshRunner:
         return Result(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def _sudo_trouble(self, target: Target, said: str) -> RemoteError | None:
-        if target.elevate == "none" or ("sudo" not in said and "password" not in said):
+        if target.elevate == "none" or ("sudo" not in said and "password" not in said and "try again" not in said):
             return None
         if "incorrect password" in said or "no password was provided" in said or "Sorry, try again" in said:
             self._secrets.forget(target.name)
@@ -185,6 +207,7 @@ class _Resident:
         self._process = process
         self._turn = asyncio.Lock()
         self._said = bytearray()
+        self._past = _PastNoise()
         self._listener = asyncio.create_task(self._listen())
 
     def fits(self, query: Query) -> bool:
@@ -193,30 +216,30 @@ class _Resident:
 
     async def ask(self, word: str, end: str, limit: float) -> tuple[list[str], bool]:
         """The lines up to ``end``, and whether ``end`` came within ``limit`` seconds."""
-        lines: list[str] = []
+        said = bytearray()
+        mark = f"\n{end}\n".encode()
         async with self._turn:
             self._process.stdin.write(word.encode() + b"\n")
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(limit):
-                    async for line in self._lines():
-                        if line == end:
-                            return lines, True
-                        lines.append(line)
-        return lines, False
-
-    async def _lines(self) -> AsyncIterator[str]:
-        size = 0
-        while raw := await self._process.stdout.readline():
-            size += len(raw)
-            if size > OUTPUT_MOST:
-                return
-            yield raw.decode(errors="replace").rstrip("\n")
+                    # Whole chunks: a frame has sixty lines, and to wait for each costs more than all the rest of a look.
+                    while len(said) <= OUTPUT_MOST and (chunk := await self._process.stdout.read(_CHUNK)):
+                        said += self._past.take(chunk)
+                        if said.endswith(mark) or said == mark[1:]:
+                            return _lines(said[: 1 - len(mark)]), True
+        return _lines(said), False
 
     async def _listen(self) -> None:
         """Its stderr is kept, shortly: there sudo and shells say why they would not."""
-        with contextlib.suppress(OSError):
+        import asyncssh
+
+        past = _PastNoise()
+        with contextlib.suppress(OSError, asyncssh.Error):
             while chunk := await self._process.stderr.read(_CHUNK):
-                self._said = (self._said + chunk)[-2000:]
+                self._said = (self._said + chunk.replace(_MARK, b""))[-2000:]
+                past.take(chunk)
+                if past.asked_again:
+                    _no_more(self._process)
 
     def complaint(self) -> str:
         """What it last said on stderr."""
@@ -226,6 +249,12 @@ class _Resident:
         """Ends the script and its channel."""
         self._listener.cancel()
         _end(self._process)
+
+
+def _lines(said: bytearray) -> list[str]:
+    """Lines as newlines part them, and what follows the last one if there is something."""
+    lines = said.decode(errors="replace").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _lost(target: Target, effect: Effect) -> RemoteError:
@@ -242,18 +271,27 @@ def _end(process: asyncssh.SSHClientProcess[bytes]) -> None:
     process.close()
 
 
+def _is_guarded(effect: Effect) -> bool:
+    return isinstance(effect, Query) and not effect.stdin
+
+
 async def _feed(process: asyncssh.SSHClientProcess[bytes], data: bytes, *, hold: bool) -> None:
-    for at in range(0, len(data), _CHUNK):
-        process.stdin.write(data[at : at + _CHUNK])
-        await process.stdin.drain()
-    if not hold:
-        process.stdin.write_eof()
+    import asyncssh
+
+    # A command may end without having read all; whether that was well is told by its exit status.
+    with contextlib.suppress(OSError, asyncssh.Error):
+        for at in range(0, len(data), _CHUNK):
+            process.stdin.write(data[at : at + _CHUNK])
+            await process.stdin.drain()
+        if not hold:
+            process.stdin.write_eof()
 
 
 async def _read(stream: asyncssh.SSHReader[bytes], most: int, on_line: OnLine | None) -> bytes:
     """All of it up to ``most`` bytes; with ``on_line`` each line goes there, and what follows the last one is returned."""
-    kept, rest = bytearray(), b""
-    while chunk := await stream.read(_CHUNK):
+    kept, rest, past = bytearray(), b"", _PastNoise()
+    while said := await stream.read(_CHUNK):
+        chunk = past.take(said)
         if on_line:
             *lines, rest = (rest + chunk).split(b"\n")
             rest = rest[-_CHUNK:]
@@ -262,3 +300,40 @@ async def _read(stream: asyncssh.SSHReader[bytes], most: int, on_line: OnLine | 
         elif len(kept) <= most:
             kept += chunk
     return bytes(rest if on_line else kept)
+
+
+async def _read_errors(process: asyncssh.SSHClientProcess[bytes]) -> bytes:
+    """Its stderr; all of it where the script did not even begin, since then sudo or a shell says why."""
+    kept, past = bytearray(), _PastNoise()
+    while chunk := await process.stderr.read(_CHUNK):
+        kept += past.take(chunk)[: _STDERR_MOST - len(kept)]
+        if past.asked_again:
+            _no_more(process)
+    return bytes(kept if past.begun else past.noise)
+
+
+class _PastNoise:
+    """Drops what was said before the script began."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.noise = b""
+
+    def take(self, chunk: bytes) -> bytes:
+        """What of the next bytes belongs to the script."""
+        if self.begun:
+            return chunk
+        self.noise, mark, rest = (self.noise + chunk).partition(_MARK)
+        self.begun = bool(mark)
+        self.noise = self.noise[-OUTPUT_MOST:]
+        return rest
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether sudo wants another password, which nobody will type."""
+        return not self.begun and b"try again" in self.noise
+
+
+def _no_more(process: asyncssh.SSHClientProcess[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        process.stdin.write_eof()

@@ -58,6 +58,15 @@ class KnownHosts:
         return bool(keys[0])
 
 
+def known_as(host: str, port: int, files: SshFiles) -> tuple[str, int]:
+    """The name and port by which known_hosts has a host: ssh_config may give an alias another HostName."""
+    import asyncssh
+
+    config = {"config": [str(file) for file in files.config]} if files.config is not None else {}
+    options = asyncssh.SSHClientConnectionOptions(host=host, port=port or (), client_keys=None, **config)
+    return options.host_key_alias or options.host, options.port
+
+
 async def first_contact(host: str, port: int, files: SshFiles) -> tuple[str, str]:
     """The key that a host shows now: its fingerprint, and the line that would go to known_hosts.
 
@@ -73,5 +82,6 @@ async def first_contact(host: str, port: int, files: SshFiles) -> tuple[str, str
         raise RemoteError("unreachable", f"{host} did not show a host key: {error}") from error
     if key is None:
         raise RemoteError("unreachable", f"{host} did not show a host key")
-    name = host if port in {0, 22} else f"[{host}]:{port}"
+    real, real_port = known_as(host, port, files)
+    name = real if real_port == 22 else f"[{real}]:{real_port}"  # noqa: PLR2004
     return key.get_fingerprint(), f"{name} {key.export_public_key('openssh').decode().strip()}"

@@ -34,11 +34,17 @@ def _last(view: StackView) -> float:
 
 def stack_rows(unit: UnitState) -> list[Row]:
     """A row for each stack."""
-    return [
-        Row(v.name, (Cell(v.name, "head"), Cell(f"{sum(c.state == 'running' for c in v.containers)}/{len(v.containers)}"), Cell(v.running or "not recorded"),
-                     Cell("✗ unwell", "bad") if _unwell(v) else Cell("■ HELD", "warn") if v.held else Cell("")))
-        for v in unit.stacks
-    ]  # fmt: skip
+    return [Row(v.name, (Cell(v.name, "head"), _services(v), Cell(v.running or "not recorded"), _state(v))) for v in unit.stacks]
+
+
+def _services(view: StackView) -> Cell:
+    return Cell(f"{sum(container_reason(c) is None for c in view.containers)}/{len(view.containers)}")
+
+
+def _state(view: StackView) -> Cell:
+    if _unwell(view):
+        return Cell("✗ unwell", "bad")
+    return Cell("■ HELD", "warn") if view.held else Cell("")
 
 
 def release_rows(unit: UnitState, said: str | None) -> tuple[list[Row], str | None]:

@@ -9,8 +9,8 @@ DARK = Theme(
     error="#f07178", background="#101216", surface="#161a20", panel="#1f242c", foreground="#d8dce4",
 )  # fmt: skip
 LIGHT = Theme(
-    name="clavel-light", dark=False, primary="#28587f", secondary="#5b6474", accent="#6a3fa0", success="#256b2b", warning="#8a5200",
-    error="#b00020", background="#fbfaf7", surface="#f3f1ec", panel="#e6e3dc", foreground="#1c1f24",
+    name="clavel-light", dark=False, primary="#28587f", secondary="#5b6474", accent="#6a3fa0", success="#256b2b",
+    warning="#8a5200", error="#b00020", background="#fbfaf7", surface="#f3f1ec", panel="#e6e3dc", foreground="#1c1f24",
 )  # fmt: skip
 MONO = Theme(
     name="clavel-mono", dark=True, primary="#d0d0d0", secondary="#a8a8a8", accent="#d0d0d0", success="#e0e0e0", warning="#f0f0f0",

@@ -8,11 +8,12 @@ root=${CLAVEL_ROOT:-}
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # limit SECONDS CMD...: a command that hangs (a stopped dockerd answers nobody) costs its limit and no more.
+# limit_by=exec: the shell itself becomes the command, for a $(…) that does nothing else: a process less.
 limit() {
     limit_s=$1
     shift
     if have timeout; then
-        timeout -k 5 "$limit_s" "$@"
+        ${limit_by:-} timeout -k 5 "$limit_s" "$@"
     elif have perl; then
         perl -e 'alarm shift; exec @ARGV or exit 127' "$limit_s" "$@"
     else

@@ -37,7 +37,10 @@ job_main() {
     remove) remove_stack ;;
     hold) hold_now "$release" && finish succeeded "$stack is held at $release" ;;
     unhold) release_hold ;;
-    forget) forget_release "$release" && finish succeeded "release $release was forgotten" ;;
+    forget)
+        [ "$release" != "$(cut -f 2 "$stack_dir/held" 2>/dev/null)" ] || finish refused "$stack is held at $release: release the hold first"
+        forget_release "$release" && finish succeeded "release $release was forgotten"
+        ;;
     *) finish refused "no verb $verb for a stack" ;;
     esac
 }
@@ -217,13 +220,15 @@ stage() {
     kept=$(only_here "$2")
     apart=$names$newline$kept
     # Carried over with their inodes: these, and what does not differ, so that a mount of a running service keeps its files.
-    {
+    # The list is written as one whole: one that a full disk cut short would leave data in the folder that goes.
+    carried=$({
         printf '%s\n' "$apart"
         (cd "$new" && leaves "$apart") | while IFS= read -r stage_f; do
             alike "$path/$stage_f" "$new/$stage_f" && printf '%s\n' "$stage_f"
         done
-    } | grep -v '^$' >"$stack_dir/carry.new"
-    mv "$stack_dir/carry.new" "$stack_dir/carry" && lend && durable "$stack_dir/carry" && sync || { rm -rf "$new"; return 1; }
+    } | grep -v '^$')
+    { printf '%s' "$carried${carried:+$newline}" >"$stack_dir/carry.new"; } 2>/dev/null &&
+        mv "$stack_dir/carry.new" "$stack_dir/carry" && lend && durable "$stack_dir/carry" && sync || { rm -rf "$new"; return 1; }
 }
 
 # only_here keep|exact [BELOW]: what no update put there and the folder to be does not have; outermost names, data left out.
@@ -242,11 +247,12 @@ only_here() {
 }
 in_new() { [ -e "$new/$1" ] || [ -L "$new/$1" ]; }
 
-# lend: until the swap links stand in for what will be carried over, so that Compose finds it all in the folder to be.
+# lend: until the swap copies stand in for what will be carried over, so that Compose finds its env files in the folder to be.
+# A large file is none that Compose reads.
 lend() {
-    printf '%s\n' "$apart" | while IFS= read -r lend_f; do
-        if [ -z "$lend_f" ] || [ ! -e "$path/$lend_f" ]; then continue; fi
-        folder_for "$lend_f" "$path" "$new" && rm -rf "${new:?}/$lend_f" && ln -s "$path/$lend_f" "$new/$lend_f" || exit 1
+    printf '%s\n' "$kept" | while IFS= read -r lend_f; do
+        if [ -z "$lend_f" ] || [ -n "$(find "$path/$lend_f" -prune -type f -size +2048)" ]; then continue; fi
+        folder_for "$lend_f" "$path" "$new" && cp -Rp "$path/$lend_f" "$new/$lend_f" || exit 1
     done 2>>"$job/log"
 }
 
@@ -271,9 +277,8 @@ changed_names() {
 swap_in() {
     rm -rf "$old"
     while IFS= read -r swap_f; do
-        [ ! -L "$new/$swap_f" ] || rm -f "$new/$swap_f"
         if [ ! -e "$path/$swap_f" ] && [ ! -L "$path/$swap_f" ]; then continue; fi
-        rm -rf "${new:?}/$swap_f" && mv "$path/$swap_f" "$new/$swap_f" || return 1
+        rm -rf "${new:?}/$swap_f" && folder_for "$swap_f" "$path" "$new" && mv "$path/$swap_f" "$new/$swap_f" || return 1
     done <"$stack_dir/carry"
     if [ -d "$path" ]; then mv "$path" "$old" || return 1; fi
     mv "$new" "$path"
@@ -287,7 +292,7 @@ swap_out() {
     if [ -d "$new" ] && [ -d "$swap_to" ] && [ -f "$stack_dir/carry" ]; then
         while IFS= read -r swap_f; do
             if [ -e "$swap_to/$swap_f" ] || [ -L "$swap_to/$swap_f" ] || ! in_new "$swap_f"; then continue; fi
-            mv "$new/$swap_f" "$swap_to/$swap_f" || return 1
+            folder_for "$swap_f" "$new" "$swap_to" && mv "$new/$swap_f" "$swap_to/$swap_f" || return 1
         done <"$stack_dir/carry"
     fi
     [ ! -d "$old" ] || mv "$old" "$path" || return 1

@@ -51,9 +51,9 @@ data_mounts() {
         done
 }
 
-# written PATH NAME: its outermost folder that no update put there; where updates put NAME too, what else is in it.
+# written PATH NAME: its outermost part that no update put there; where updates put NAME too, what else is in it.
 written() {
-    [ -d "$1/$2" ] || return 0
+    [ -e "$1/$2" ] || return 0
     written_at=
     written_left=$2/
     while [ -n "$written_left" ]; do
@@ -61,7 +61,7 @@ written() {
         written_left=${written_left#*/}
         if ! managed "$written_at"; then printf '%s/\n' "$written_at" && return; fi
     done
-    (cd "$1" && find "./$2" -mindepth 1 -maxdepth 1 -print) | while IFS= read -r written_f; do
+    (cd "$1" && [ -d "$2" ] && find "./$2" -mindepth 1 -maxdepth 1 -print) | while IFS= read -r written_f; do
         written_f=${written_f#./}
         if ! managed "$written_f"; then printf '%s/\n' "$written_f"; elif [ -d "$1/$written_f" ]; then written "$1" "$written_f"; fi
     done

@@ -162,6 +162,8 @@ come_back() {
     mounts=$(mounting <"$work/now")
     halt "$(writing <"$work/now")"
     remember phase=returning "target=$target"
+    # What a new service wrote meanwhile stays too.
+    data_names "$path" "$project" 2>/dev/null >>"$stack_dir/carry"
     swap_out || warn "the files could not all be put back"
     retag "$target"
     up "$target" || finish failed "it went bad ($1), and the way back to $target failed: $(tail_of_log)" "target=$target"

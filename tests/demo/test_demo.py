@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -40,10 +39,10 @@ class Demo:
         p = self.places
         return Wiring(Settings(str(p.hosts), str(p.database), str(p.ssh_config), str(p.known_hosts), str(p.identity)))
 
-    def json(self, *words: str) -> Any:
+    def json(self, *words: str) -> Any:  # noqa: ANN401
         return json.loads(self(*words, "--json")[1])
 
-    def stack(self, unit: str, name: str) -> Any:
+    def stack(self, unit: str, name: str) -> Any:  # noqa: ANN401
         return next(s for s in self.json("stacks", "--unit", unit) if s["name"] == name)
 
     def docker(self, unit: str, *words: str) -> str:
@@ -150,7 +149,7 @@ def test_a_release_of_the_demo_is_what_the_real_script_records(demo: Demo) -> No
         kept = ours.with_name("kept")
         shutil.move(ours, kept)
         assert demo("remove", stack, "--unit", unit, "--yes")[0] == 0
-        for name in ("manifest", "containers"):
+        for name in ("manifest", "containers", "managed"):
             assert sorted((ours / name).read_text().splitlines()) == sorted((kept / name).read_text().splitlines()), name
         assert (ours / "manifest").read_text() == (kept / "manifest").read_text()
         assert subprocess.run(["diff", "-r", ours / "folder", kept / "folder"]).returncode == 0
@@ -231,4 +230,4 @@ def test_the_next_demo_clears_what_a_killed_one_left(temporary: Path, capsys: py
         assert not left.exists()
         assert list(temporary.iterdir()) == [places.root]
         assert marked_processes(f"{left}/") == []
-    assert os.listdir(temporary) == []
+    assert list(temporary.iterdir()) == []

@@ -1,6 +1,7 @@
 """A workstation for the lab's hosts: a fleet's files, a journal, and the command line that a person would type."""
 
 import json
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -91,8 +92,14 @@ class Console:
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command and leave it to the caller."""
+        own = {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")}
         return subprocess.Popen(
-            self._argv(*words), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            self._argv(*words),
+            env=os.environ | own,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def run(self, *words: str, timeout: float = 180) -> Answer:

@@ -4,6 +4,7 @@ Every test first measures that its fault is there, and reads what came of it on 
 """
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -21,7 +22,7 @@ from .host import Host
 from .images import Health
 from .lab import Lab
 from .shell import wait_for
-from .test_stacks import Places, compose, push, tagged
+from .test_stacks import Places, push, tagged
 
 pytestmark = pytest.mark.lab
 
@@ -52,12 +53,16 @@ class Case:
         if "pre_update" in table:
             self.go()
         self.web.update().ends(SUCCEEDED)
+        self.web.by_hand("echo precious >data/kept")
         self.host.exec("rm -f /run/hook /run/go")
         self.v1 = self.web.runs()["app"]["image"]
         self.still = self.web.all()
 
-    def files(self, text: str) -> dict[str, str]:
-        return compose(app=tagged(self.lab, "app")) | {"note": text}
+    def files(self, text: str, *more: str) -> dict[str, str]:
+        """The stack's folder: `app` writes into `data`, which is in no repository."""
+        services: dict[str, Any] = {name: {"image": tagged(self.lab, name)} for name in ("app", *more)}
+        services["app"] |= {"restart": "unless-stopped", "volumes": ["./data:/data"]}
+        return {"compose.yaml": json.dumps({"services": services}, indent=1), "note": text}
 
     def renew(self, health: Health = "ok") -> None:
         """There is a v2, and another file."""
@@ -111,6 +116,13 @@ class Case:
         assert self.web.all() == self.still
         self.tidy()
 
+    def unchanged_but_recreated(self) -> None:
+        """The same, after a way back: the image, its name and every file are the old ones, and `app` runs it."""
+        runs, *still = self.web.all()
+        assert still == list(self.still[1:])
+        assert {name: (found["image"], found["state"]) for name, found in runs.items()} == {"app": (self.v1, "running")}
+        self.tidy()
+
     def changed(self) -> None:
         """v2 runs, with the new files, whole."""
         assert self.web.page("app") == "app v2"
@@ -118,7 +130,8 @@ class Case:
         self.tidy()
 
     def tidy(self) -> None:
-        """No folder of a swap is left, no job runs, nothing waits to be run."""
+        """No folder of a swap is left, no job runs, nothing waits to be run; what the services wrote is there."""
+        assert self.web.by_hand("cat data/kept") == "precious\n"
         assert self.host.exec("ls -A /srv").stdout.split() == ["web"]
         unsettled = "for j in /var/lib/clavel/jobs/*; do [ -f $j/result ] || echo $j; done; ls /var/lib/clavel/lock.owner"
         assert self.host.exec(unsettled, check=False).stdout == ""
@@ -359,9 +372,7 @@ def test_engine_killed_while_an_update_is_judged(lab: Lab, tmp_path: Path) -> No
     if done.code == SUCCEEDED:
         case.changed()
     else:
-        assert case.web.images() == {"app": case.v1}
-        assert case.web.by_hand("cat note") == "old"
-        case.tidy()
+        case.unchanged_but_recreated()
 
 
 def test_engine_killed_in_mid_pull(calm: Lab, tmp_path: Path) -> None:
@@ -384,7 +395,7 @@ def slow_pull(case: Case) -> None:
     """A new `app` that comes at once, and a second image that takes its time."""
     push(case.lab, "app", "v2")
     case.lab.image("big", "v1", also=["latest"], filler_mib=24, seed=time.time_ns())
-    case.web.files(compose(app=tagged(case.lab, "app"), big=tagged(case.lab, "big")) | {"note": "new"})
+    case.web.files(case.files("new", "big"))
     case.host.rate(16_000)
 
 
@@ -483,9 +494,7 @@ def test_disk_that_fills_after_the_change_lets_the_way_back_through(calm: Lab, t
         fill(case.host, "/var/lib/clavel")
         ended(process).ends(RETURNED)
         case.host.exec("rm /srv/filler /var/lib/clavel/filler")
-        assert case.web.images() == {"app": case.v1}
-        assert case.web.by_hand("cat note") == "old"
-        case.tidy()
+        case.unchanged_but_recreated()
 
 
 def test_engine_s_disk_that_fills_in_mid_pull(tmp_path: Path) -> None:
@@ -494,7 +503,7 @@ def test_engine_s_disk_that_fills_in_mid_pull(tmp_path: Path) -> None:
         case = Case(lab, tmp_path, min_free_mib=1)
         push(lab, "app", "v2")
         lab.image("big", "v1", also=["latest"], filler_mib=64)
-        case.web.files(compose(app=tagged(lab, "app"), big=tagged(lab, "big")) | {"note": "new"})
+        case.web.files(case.files("new", "big"))
         done = case.web.update().ends(FAILED)
         assert "no space left" in done.text
         case.unchanged()

@@ -1,111 +1,15 @@
 """Stacks are updated and rolled back on real hosts through the command line; every proof is read on the host itself."""
 
 import json
-import shlex
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from .console import Answer, Console
+from .beside import Scene, beside, scenes
 from .host import Host
-from .images import Health
-from .lab import Lab
+from .places import FAILED, REFUSED, RETURNED, SUCCEEDED, Place, Places, Shelf, compose, push, service, stack, tagged
 
+__all__ = ["Places", "push", "scenes", "tagged"]
 pytestmark = pytest.mark.lab
-
-SUCCEEDED, FAILED, REFUSED, RETURNED = 0, 1, 3, 5
-LOOK = (
-    '{"service": {{json (index .Config.Labels "com.docker.compose.service")}}, "id": {{json .Id}}, "image": {{json .Image}},'
-    ' "state": {{json .State.Status}}, "started": {{json .State.StartedAt}}}'
-)
-
-
-@dataclass(frozen=True)
-class Place:
-    """One stack on one host, looked at past sshd and past our own code."""
-
-    console: Console
-    host: Host
-    name: str
-    project: str
-
-    @property
-    def path(self) -> str:
-        return f"/srv/{self.name}"
-
-    # ---- what a person types
-
-    def change(self, verb: str, *words: str) -> Answer:
-        return self.console.change(verb, self.host.name, self.name, *words)
-
-    def update(self, *words: str) -> Answer:
-        return self.change("update", *words)
-
-    def rollback(self, *words: str) -> Answer:
-        return self.change("rollback", *words)
-
-    def files(self, files: dict[str, str]) -> None:
-        self.console.stack(self.host.name, self.name, files)
-
-    def seen(self) -> dict[str, Any]:
-        return self.console.seen(self.host.name, self.name)
-
-    def release(self, ident: str) -> dict[str, Any]:
-        (found,) = [release for release in self.seen()["releases"] if release["id"] == ident]
-        return dict(found)
-
-    def by_hand(self, command: str) -> str:
-        """Type something on the host, in the stack's folder."""
-        return self.host.exec(f"cd {shlex.quote(self.path)} && {command}").stdout
-
-    # ---- what is there
-
-    def runs(self) -> dict[str, dict[str, str]]:
-        """Every container of the project by its service."""
-        label = f"label=com.docker.compose.project={self.project}"
-        ids = self.host.exec(["docker", "ps", "-aq", "--no-trunc", "--filter", label]).stdout.split()
-        lines = self.host.exec(["docker", "inspect", "--format", LOOK, *ids]).stdout.splitlines() if ids else []
-        return {found["service"]: found for found in map(json.loads, lines)}
-
-    def images(self) -> dict[str, str]:
-        """The image ID that each service runs."""
-        return {service: found["image"] for service, found in self.runs().items()}
-
-    def ids(self) -> dict[str, str]:
-        """The container ID of each service."""
-        return {service: found["id"] for service, found in self.runs().items()}
-
-    def environment(self, service: str) -> list[str]:
-        found = self.host.exec(["docker", "inspect", "--format", "{{json .Config.Env}}", self.ids()[service]])
-        return list(json.loads(found.stdout))
-
-    def page(self, service: str, page: str = "index.html") -> str:
-        """What a service says to whom asks it."""
-        url = f"http://127.0.0.1:8080/{page}"
-        return self.host.exec(["docker", "exec", self.runs()[service]["id"], "wget", "-qO-", url]).stdout.strip()
-
-    def inode(self, file: str) -> str:
-        return self.host.exec(["stat", "-c", "%i", f"{self.path}/{file}"]).stdout
-
-    def read(self, file: str) -> str:
-        return self.host.exec(["cat", f"{self.path}/{file}"]).stdout
-
-    def tree(self) -> list[str]:
-        """Every file of the stack's folder with its mode, owner and hash."""
-        text = "find . -exec stat -c '%A %u %g %n' {} + | sort; find . -type f -exec sha256sum {} + | sort"
-        return self.by_hand(text).splitlines()
-
-    def all(self) -> tuple[Any, ...]:
-        """All that must be alike when nothing was changed: containers, files, and what each name of an image means."""
-        tags = "docker image ls --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -ve ^clavel-keep -e '<none>' | sort"
-        return self.runs(), self.tree(), self.by_hand(tags)
-
-    def image_named(self, reference: str) -> str:
-        return self.host.exec(["docker", "image", "inspect", "--format", "{{.Id}}", reference]).stdout.strip()
 
 
 def logins(host: Host) -> int:
@@ -114,83 +18,14 @@ def logins(host: Host) -> int:
     return host.exec(log).stdout.count("Accepted publickey")
 
 
-@pytest.fixture
-def console(lab: Lab, tmp_path: Path) -> Console:
-    """A workstation that has never seen the lab."""
-    return Console(lab, tmp_path)
-
-
-@pytest.fixture
-def places(console: Console) -> Iterator["Places"]:
-    """Stacks on hosts that hold nothing yet."""
-    return Places(console)
-
-
-class Places:
-    """Makes stacks: each host that is asked for is emptied first."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._stacks: dict[str, dict[str, dict[str, Any]]] = {}
-
-    def __call__(self, host: str, name: str, *, project: str = "", **table: object) -> Place:
-        if host not in self._stacks:
-            empty(self._console.lab.host(host))
-        stacks = self._stacks.setdefault(host, {})
-        stacks[name] = table
-        self._console.unit(host, stacks)
-        return Place(self._console, self._console.lab.host(host), name, project or name)
-
-    def settings(self, place: Place, **table: object) -> None:
-        """Say other settings for a stack in unit.toml."""
-        self._stacks[place.host.name][place.name] = table
-        self._console.unit(place.host.name, self._stacks[place.host.name])
-
-
-def empty(host: Host) -> None:
-    """Nothing of an earlier test is left on the host."""
-    host.wipe_docker()
-    host.exec("rm -rf /var/lib/clavel /srv/* /srv/.[!.]*")
-
-
-def together(*calls: Callable[[], Answer]) -> None:
-    """On several hosts at once: most of the time of an operation is waiting."""
-    with ThreadPoolExecutor(len(calls)) as threads:
-        for done in [threads.submit(call) for call in calls]:
-            done.result().ends(SUCCEEDED)
-
-
-def service(image: str, **more: object) -> dict[str, object]:
-    """A service that is started again when it ends."""
-    return {"image": image, "restart": "unless-stopped", **more}
-
-
-def stack(services: Mapping[str, object], **top: object) -> dict[str, str]:
-    """A stack's compose file; JSON is YAML as well."""
-    return {"compose.yaml": json.dumps({**top, "services": services}, indent=1)}
-
-
-def compose(**services: str) -> dict[str, str]:
-    """A stack's files: services that each run one image."""
-    return stack({name: service(image) for name, image in services.items()})
-
-
-def tagged(lab: Lab, name: str, tag: str = "latest") -> str:
-    return f"{lab.registry.address}/{name}:{tag}"
-
-
-def push(lab: Lab, name: str, version: str, *, also: str = "latest", health: Health = "ok") -> str:
-    """A new version of an image, under a tag that moves; returns that tag's reference."""
-    lab.image(name, version, text=f"{name} {version}", also=[also], health=health)
-    return tagged(lab, name, also)
-
-
 # ---------------------------------------------------------------- there and back
 
 
-def test_rollback_runs_the_recorded_image_again(lab: Lab, places: Places) -> None:
+@beside("h1")
+def test_rollback_runs_the_recorded_image_again(scene: Scene) -> None:
     """v1 → v2 under the same tag, back to v1: by image ID, by page, by a hand-typed `up`; then held until released."""
-    web = places("h1", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     web.files(compose(app=push(lab, "app", "v1"), side=push(lab, "side", "v1")))
     web.update().ends(SUCCEEDED)
     before = web.runs()
@@ -221,9 +56,11 @@ def test_rollback_runs_the_recorded_image_again(lab: Lab, places: Places) -> Non
     assert web.images() == {name: found["image"] for name, found in between.items()}
 
 
-def test_unhealthy_update_returns_by_itself(lab: Lab, places: Places) -> None:
+@beside("h1")
+def test_unhealthy_update_returns_by_itself(scene: Scene) -> None:
     """v3 never gets healthy: v2's image, files and tags are back exactly, without a person; a hand-typed `up` agrees."""
-    web = places("h1", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     web.files(compose(app=push(lab, "app", "v2"), side=push(lab, "side", "v1")) | {"conf/a": "1", "env": "old"})
     web.update().ends(SUCCEEDED)
     before, (runs, *still) = web.runs(), web.all()
@@ -249,9 +86,11 @@ def test_unhealthy_update_returns_by_itself(lab: Lab, places: Places) -> None:
 # ---------------------------------------------------------------- images that are cleaned away
 
 
-def test_rollback_survives_a_prune_and_a_dead_registry(lab: Lab, places: Places) -> None:
+@beside("h2")
+def test_rollback_survives_a_prune_and_a_dead_registry(scene: Scene) -> None:
     """`docker image prune -af` leaves the recorded image, and the way back asks no registry for anything."""
-    web = places("h2", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     web.files(compose(app=push(lab, "app", "v1")))
     web.update().ends(SUCCEEDED)
     before = web.images()
@@ -259,15 +98,17 @@ def test_rollback_survives_a_prune_and_a_dead_registry(lab: Lab, places: Places)
     web.update().ends(SUCCEEDED)
 
     web.by_hand("docker image prune -af")
-    lab.registry.stop()
+    web.without_registry()
     web.rollback().ends(SUCCEEDED)
     assert web.images() == before
     assert web.page("app") == "app v1"
 
 
-def test_release_whose_images_are_gone_is_not_offered(lab: Lab, places: Places) -> None:
+@beside("h2")
+def test_release_whose_images_are_gone_is_not_offered(scene: Scene) -> None:
     """After `docker system prune -af` a release is shown as not restorable, and a rollback to it changes nothing."""
-    web = places("h2", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     web.files(compose(app=push(lab, "app", "v1"), side=push(lab, "side", "v1")))
     web.update().ends(SUCCEEDED)
     old = web.seen()["running"]
@@ -289,9 +130,11 @@ def test_release_whose_images_are_gone_is_not_offered(lab: Lab, places: Places) 
     assert web.runs() == {}
 
 
-def test_archived_release_survives_even_a_system_prune(lab: Lab, places: Places) -> None:
+@beside("h2")
+def test_archived_release_survives_even_a_system_prune(scene: Scene) -> None:
     """With archive = true the same loss is mended from the unit's own disk, with the registry down."""
-    web = places("h2", "web", archive=True)
+    lab = scene.shelf
+    web = scene.place("web", archive=True)
     web.files(compose(app=push(lab, "app", "v1"), side=push(lab, "side", "v1")))
     web.update().ends(SUCCEEDED)
     before = web.images()
@@ -301,7 +144,7 @@ def test_archived_release_survives_even_a_system_prune(lab: Lab, places: Places)
 
     web.by_hand("docker system prune -af")
     assert web.host.exec(["docker", "image", "inspect", before["app"]], check=False).returncode
-    lab.registry.stop()
+    web.without_registry()
     web.rollback().ends(SUCCEEDED)
     assert web.images() == before
     assert web.runs()["side"] == side
@@ -312,21 +155,24 @@ def test_archived_release_survives_even_a_system_prune(lab: Lab, places: Places)
 # ---------------------------------------------------------------- two workstations
 
 
-def test_second_workstation_sees_the_same_and_rolls_back(lab: Lab, places: Places, console: Console) -> None:
+@beside("h3")
+def test_second_workstation_sees_the_same_and_rolls_back(scene: Scene) -> None:
     """A journal that never heard of the unit sees its releases and its hold, is refused by it, and rolls back."""
-    web = places("h3", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     web.files(compose(app=push(lab, "app", "v1")))
     web.update().ends(SUCCEEDED)
     before = web.images()
     push(lab, "app", "v2")
     web.update().ends(SUCCEEDED)
 
-    other = Place(console.another("other.db"), web.host, web.name, web.project)
+    other = Place(scene.console.another("other.db"), web.host, web.name, web.project)
     assert other.seen() == web.seen()
     assert len(other.seen()["releases"]) == 2
     other.rollback().ends(SUCCEEDED)
     assert other.images() == before
-    assert web.seen()["held"] == other.seen()["held"] is not None
+    assert web.seen()["held"] == other.seen()["held"]
+    assert other.seen()["held"]
     web.update().ends(REFUSED)
     assert web.images() == before
 
@@ -334,7 +180,7 @@ def test_second_workstation_sees_the_same_and_rolls_back(lab: Lab, places: Place
 # ---------------------------------------------------------------- kinds of services
 
 
-def kinds(lab: Lab, version: str, pinned: str) -> dict[str, str]:
+def kinds(lab: Shelf, version: str, pinned: str) -> dict[str, str]:
     """A stack of every kind of service; all but `plain` change with the version."""
     services = {
         "once": {"image": tagged(lab, "once"), "restart": "no"},
@@ -354,7 +200,7 @@ def kinds(lab: Lab, version: str, pinned: str) -> dict[str, str]:
     }
 
 
-def push_kinds(lab: Lab, version: str) -> str:
+def push_kinds(lab: Shelf, version: str) -> str:
     """Push what `kinds` needs; returns the reference that is pinned by digest."""
     lab.image("once", version, text=version, oneshot=True, also=["latest"])
     push(lab, "side", version)
@@ -362,11 +208,13 @@ def push_kinds(lab: Lab, version: str) -> str:
     return lab.image("app", version, text=f"app {version}")
 
 
-def test_services_of_every_kind_go_there_and_back(lab: Lab, places: Places) -> None:
+@beside("h1")
+def test_services_of_every_kind_go_there_and_back(scene: Scene) -> None:
     """One-shot, built on the unit, pinned, tag from .env, override, no health check, odd name, named project."""
-    site = places("h1", "kinds", project="another-name")
+    lab = scene.shelf
+    site = scene.place("kinds", project="another-name")
     site.files(kinds(lab, "v1", push_kinds(lab, "v1")))
-    site.host.put("/root/built/Dockerfile", site.console.source("h1", "kinds").joinpath("Dockerfile").read_text())
+    site.host.put("/root/built/Dockerfile", site.console.source(scene.host, "kinds").joinpath("Dockerfile").read_text())
     site.host.put("/root/built/page", "built v1\n")
     site.host.exec("docker build -q -t another-name-built /root/built")
     site.update().ends(SUCCEEDED)
@@ -375,7 +223,7 @@ def test_services_of_every_kind_go_there_and_back(lab: Lab, places: Places) -> N
     assert site.page("built") == "built v1"
     assert "SAID=by the override" in site.environment("plain")
 
-    places.settings(site, build=True)
+    scene.places.settings(site, build=True)
     site.files(kinds(lab, "v2", push_kinds(lab, "v2")))
     site.update().ends(SUCCEEDED)
     after = site.runs()
@@ -396,20 +244,22 @@ def test_services_of_every_kind_go_there_and_back(lab: Lab, places: Places) -> N
 ODD = ('it\'s a "file" of $HOME `id`.txt', "-rf", "a folder/ünï ✓ *.conf", " lead and trail ", "sub/deep/#x;y&z")
 
 
-def test_odd_names_and_files_that_only_the_unit_has(lab: Lab, places: Places) -> None:
+@beside("h2")
+def test_odd_names_and_files_that_only_the_unit_has(scene: Scene) -> None:
     """Names that a shell would bite on; a .env that only the unit has stays, is recorded, and is put back."""
-    odd = places("h2", "odd")
+    lab = scene.shelf
+    odd = scene.place("odd")
     app = service(push(lab, "app", "v1"), environment={"SECRET": "${SECRET:?is not set}", "TEXT": "${TEXT-}"})
     odd.host.put("/srv/odd/.env", "SECRET=one\n", 0o600)
     odd.host.put("/srv/odd/sub/deep/made by hand", "by hand\n", 0o640)
     odd.files(stack({"app": app}) | {name: f"{name} 1" for name in ODD} | {"gone/file": "x"})
-    odd.console.source("h2", "odd").joinpath("-rf").chmod(0o755)
+    odd.console.source(scene.host, "odd").joinpath("-rf").chmod(0o755)
     odd.update().ends(SUCCEEDED)
     first, tree = odd.seen()["running"], odd.tree()
     assert "SECRET=one" in odd.environment("app")
     assert any(line.startswith("-rw------- 0 0 ./.env") for line in tree)
     assert [odd.read(name) for name in ODD] == [f"{name} 1" for name in ODD]
-    (unit,) = odd.console.run("units", "--unit", "h2", "--json").ends(SUCCEEDED).json
+    (unit,) = odd.console.run("units", "--unit", scene.host, "--json").ends(SUCCEEDED).json
     assert unit["drift"] == []
 
     odd.host.put("/srv/odd/.env", "SECRET=two\n", 0o600)
@@ -431,9 +281,11 @@ def test_odd_names_and_files_that_only_the_unit_has(lab: Lab, places: Places) ->
 WRITER = ["sh", "-c", "echo started >>/data/log; exec httpd -f -p 8080 -h /www"]
 
 
-def test_what_services_wrote_stays_through_everything(lab: Lab, places: Places) -> None:
+@beside("h3")
+def test_what_services_wrote_stays_through_everything(scene: Scene) -> None:
     """Bind-mounted folders keep content and inode: update, rollback, removal, even one inside a folder of the repository."""
-    keeper = places("h3", "keeper")
+    lab = scene.shelf
+    keeper = scene.place("keeper")
 
     def version(text: str) -> dict[str, str]:
         volumes = {"app": "./data:/data", "side": "./side/data:/data"}
@@ -468,9 +320,11 @@ def test_what_services_wrote_stays_through_everything(lab: Lab, places: Places) 
     assert (data(), starts()) == (before, [5, 5])
 
 
-def test_mounted_configuration_is_what_the_service_sees(lab: Lab, places: Places) -> None:
+@beside("h1")
+def test_mounted_configuration_is_what_the_service_sees(scene: Scene) -> None:
     """A changed ./conf is seen after the update and no more after a rollback or a return, also where . is mounted."""
-    site = places("h1", "site")
+    lab = scene.shelf
+    site = scene.place("site")
     healthy = {"test": ["CMD", "wget", "-qO-", "http://127.0.0.1:8080/conf/good"], "interval": "0.5s", "retries": 2}
     services = {
         "app": service(push(lab, "app", "v1"), volumes=["./conf:/www/conf:ro"], healthcheck=healthy),
@@ -498,9 +352,11 @@ def test_mounted_configuration_is_what_the_service_sees(lab: Lab, places: Places
 # ---------------------------------------------------------------- failures that are not the update's
 
 
-def test_first_deployment_that_fails(lab: Lab, places: Places) -> None:
+@beside("h2")
+def test_first_deployment_that_fails(scene: Scene) -> None:
     """It is taken down, or left up where that was asked for; what the unit had in the folder is there either way."""
-    down, up = places("h2", "down"), places("h3", "up", first_failure="up")
+    lab = scene.shelf
+    down, up = scene.place("down"), scene.place("up", first_failure="up")
     bad = push(lab, "sick", "v1", health="bad")
     for place in (down, up):
         place.host.put(f"{place.path}/kept/by hand", "kept")
@@ -511,14 +367,16 @@ def test_first_deployment_that_fails(lab: Lab, places: Places) -> None:
     assert set(up.runs()) == {"app", "sick"}
     for place in (down, up):
         assert place.read("kept/by hand") == "kept"
-        assert place.host.exec("ls /srv").stdout == f"{place.name}\n"
+    assert down.host.exec("ls /srv").stdout == "down\nup\n"
     down.files(compose(app=tagged(lab, "app")))
     down.update().ends(SUCCEEDED)
 
 
-def test_service_that_was_unwell_before_is_not_the_updates_fault(lab: Lab, places: Places) -> None:
+@beside("h3")
+def test_service_that_was_unwell_before_is_not_the_updates_fault(scene: Scene) -> None:
     """An unhealthy service does not make another's update return; one that goes bad with the update does."""
-    ward = places("h3", "ward", first_failure="up")
+    lab = scene.shelf
+    ward = scene.place("ward", first_failure="up")
     ward.files(compose(app=push(lab, "app", "v1"), sick=push(lab, "sick", "v1", health="bad")))
     ward.update().ends(FAILED)
     sick = ward.runs()["sick"]
@@ -535,9 +393,11 @@ def test_service_that_was_unwell_before_is_not_the_updates_fault(lab: Lab, place
 # ---------------------------------------------------------------- the other verbs
 
 
-def test_one_service_restart_stop_and_remove(lab: Lab, places: Places) -> None:
+@beside("h1")
+def test_one_service_restart_stop_and_remove(scene: Scene) -> None:
     """--service touches that one alone; what was stopped is started, and judged, by an update; what was removed comes back."""
-    web = places("h1", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     web.files(compose(app=push(lab, "app", "v1"), side=push(lab, "side", "v1")))
     web.update().ends(SUCCEEDED)
     before = web.runs()
@@ -566,14 +426,16 @@ def test_one_service_restart_stop_and_remove(lab: Lab, places: Places) -> None:
     good = web.images()
     web.change("remove").ends(SUCCEEDED)
     assert web.runs() == {}
-    lab.registry.stop()
+    web.without_registry()
     web.rollback().ends(SUCCEEDED)
     assert web.images() == good
 
 
-def test_releases_are_held_forgotten_and_kept_few(lab: Lab, places: Places) -> None:
+@beside("h2")
+def test_releases_are_held_forgotten_and_kept_few(scene: Scene) -> None:
     """keep_releases = 2: older ones go with the tags and containers that kept their images; what is held never goes."""
-    web = places("h2", "web", keep_releases=2)
+    lab = scene.shelf
+    web = scene.place("web", keep_releases=2)
 
     def deploy(version: str) -> tuple[str, str]:
         push(lab, "app", version)
@@ -605,9 +467,11 @@ def test_releases_are_held_forgotten_and_kept_few(lab: Lab, places: Places) -> N
     assert web.page("app") == "app v3"
 
 
-def test_hook_check_and_an_update_without_a_change(lab: Lab, places: Places) -> None:
+@beside("h3")
+def test_hook_check_and_an_update_without_a_change(scene: Scene) -> None:
     """--check tells and changes nothing; nothing new is no change; the hook runs first, and stops the update when it fails."""
-    web = places("h3", "web")
+    lab = scene.shelf
+    web = scene.place("web")
     pinned = lab.image("side", "v1", text="side v1")
     files = compose(app=push(lab, "app", "v1"), same=push(lab, "same", "v1"), pinned=pinned)
     web.files(files)
@@ -617,26 +481,28 @@ def test_hook_check_and_an_update_without_a_change(lab: Lab, places: Places) -> 
     assert web.all() == still
 
     push(lab, "app", "v2")
-    found = web.console.run("update", "web", "--unit", "h3", "--check", "--json").ends(SUCCEEDED).json
+    found = web.console.run("update", "web", "--unit", scene.host, "--check", "--json").ends(SUCCEEDED).json
     states = {tagged(lab, "app"): "newer", tagged(lab, "same"): "same", pinned: "pinned"}
     assert {row["ref"]: row["state"] for row in found} == states
     assert web.all() == still
     web.update("--dry-run").ends(SUCCEEDED)
     assert web.all() == still
 
-    places.settings(web, pre_update="docker ps >/dev/null && pwd >/tmp/hooked && echo no dump today && exit 9")
+    scene.places.settings(web, pre_update="docker ps >/dev/null && pwd >/tmp/hooked && echo no dump today && exit 9")
     assert "hook" in web.update().ends(FAILED).text
     assert web.host.exec("cat /tmp/hooked; rm /tmp/hooked").stdout == "/srv/web\n"
     assert web.all() == still
-    places.settings(web, pre_update='docker compose ps -q app >"$PWD/by the hook"')
+    scene.places.settings(web, pre_update='docker compose ps -q app >"$PWD/by the hook"')
     web.update().ends(SUCCEEDED)
     assert web.read("by the hook") == f"{still[0]['app']['id']}\n"
     assert web.page("app") == "app v2"
 
 
-def test_update_is_confirmed_over_a_new_connection(lab: Lab, places: Places) -> None:
+@beside("h1")
+def test_update_is_confirmed_over_a_new_connection(scene: Scene) -> None:
     """With confirm_seconds the job waits for a word that comes over another connection than the one that started it."""
-    web = places("h1", "web", confirm_seconds=20)
+    lab = scene.shelf
+    web = scene.place("web", confirm_seconds=20)
     web.files(compose(app=push(lab, "app", "v1")))
     web.update().ends(SUCCEEDED)
     push(lab, "app", "v2")

@@ -1,0 +1,1 @@
+"""The console: keys pressed, screens looked at."""

@@ -227,9 +227,9 @@ def test_lock_is_held_while_a_command_of_the_job_lives(unit: Supervisor) -> None
     assert unit.settle("j1").outcome == "interrupted"
 
 
-def test_nixos_switching_refuses_a_job(unit: Supervisor, tmp_path: Path) -> None:
-    """While NixOS holds its own lock a job is refused; and a job that runs holds that lock against NixOS."""
-    lock = tmp_path / "switch.lock"
+def test_nixos_switching_refuses_a_job(unit: Supervisor) -> None:
+    """While NixOS holds its own lock a job is refused."""
+    lock = unit.folder / "switch.lock"
     unit.env["CLAVEL_NIX_LOCK"] = str(lock)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -237,11 +237,20 @@ def test_nixos_switching_refuses_a_job(unit: Supervisor, tmp_path: Path) -> None
     assert seen.outcome == "refused"
     assert "NixOS" in seen.result["text"]
     assert unit.mark("ran") == ""
-    unit.hold("j2")
+
+
+def test_job_holds_off_nixos(unit: Supervisor) -> None:
+    """A job that runs holds NixOS's lock, and frees it at its end."""
+    lock = unit.folder / "switch.lock"
+    lock.touch()
+    unit.env["CLAVEL_NIX_LOCK"] = str(lock)
+    unit.hold()
     with lock.open("w") as tried, pytest.raises(BlockingIOError):
         fcntl.flock(tried, fcntl.LOCK_EX | fcntl.LOCK_NB)
     unit.let_go()
-    assert unit.follow("j2").outcome == "succeeded"
+    assert unit.follow().outcome == "succeeded"
+    with lock.open("w") as tried:
+        fcntl.flock(tried, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_unit_without_a_lock_tool_refuses(tmp_path: Path) -> None:
@@ -387,7 +396,7 @@ def test_acknowledged_job_keeps_what_it_did(unit: Supervisor) -> None:
 def test_job_that_nobody_acknowledges_goes_back(unit: Supervisor) -> None:
     """Neither silence nor another job's name is an acknowledgement: the way back is taken in time."""
     begun = time.monotonic()
-    unit.start("say waiting; " + AWAIT.format(1))
+    unit.start("say waiting; " + AWAIT.format(2))
     wait_until("it waits", lambda: unit.of("log").exists() and b"waiting" in unit.of("log").read_bytes())
     unit.of("ack").write_text("j0\n")
     assert unit.follow().outcome == "returned"
@@ -458,7 +467,7 @@ def test_log_is_bounded(unit: Supervisor) -> None:
 def test_log_that_cannot_be_written_stops_nothing(unit: Supervisor) -> None:
     """On a full disk the log is silent, and commands run, tell their exit codes and end as ever."""
     seen = unit.ran(
-        'ln -sf /dev/full "$job/log"; say lost; effect() { echo much; echo ran >"$marks/ran"; return 4; };'
+        'ln -sf /dev/full "$job/log"; say lost; effect() { echo much && echo ran >"$marks/ran" && return 4; };'
         ' run effect; code=$?; rm "$job/log"; finish succeeded "it was $code"'
     )
     assert seen.result["text"] == "it was 4"

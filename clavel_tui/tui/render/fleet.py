@@ -60,10 +60,8 @@ def unit_row(state: UnitState, now: float) -> Row:
     containers = [c for s in state.stacks for c in s.containers]
     well = sum(container_reason(c) is None for c in containers)
     services = f"{well}/{len(containers)}" if containers else ("0" if state.stacks else "-")
-    return Row(state.unit.name, (
-        Cell(state.unit.name, "head"), level_cell(state.health.level), Cell(services, "plain" if well == len(containers) else "warn"),
-        _seen(state, now), why,
-    ))  # fmt: skip
+    stacks = Cell(services, "plain" if well == len(containers) else "warn")
+    return Row(state.unit.name, (Cell(state.unit.name, "head"), level_cell(state.health.level), stacks, _seen(state, now), why))
 
 
 def _seen(state: UnitState, now: float) -> Cell:
@@ -83,8 +81,8 @@ def deployment_rows(units: list[UnitState]) -> list[Row]:
                 (n for n, path in state.facts.generations if state.facts.current.endswith(path.rpartition("/")[2])), None
             )
             name = state.facts.current.rpartition("/")[2].partition("-")[2] or state.facts.current
-            rows.append(Row(f"{state.unit.name}/", (
-                Cell(state.unit.name), Cell("system", "dim"), Cell(name), Cell(f"generation {number}" if number else "", "dim"))))  # fmt: skip
+            entry = Cell(f"generation {number}" if number else "", "dim")
+            rows.append(Row(f"{state.unit.name}/", (Cell(state.unit.name), Cell("system", "dim"), Cell(name), entry)))
         for view in state.stacks:
             held = Cell("■ HELD", "warn") if view.held else Cell("")
             if not view.containers:

@@ -33,8 +33,8 @@ def history_row(operation: Operation) -> Row:
     """One row of the history."""
     request = operation.request
     return Row(operation.id, (
-        Cell(when(operation.started), "dim"), Cell(request.unit), Cell(request.stack, "head"), Cell(request.verb.value), outcome_cell(operation),
-        Cell(operation.origin.operator, "dim"), Cell(operation.text, "dim"),
+        Cell(when(operation.started), "dim"), Cell(request.unit), Cell(request.stack, "head"), Cell(request.verb.value),
+        outcome_cell(operation), Cell(operation.origin.operator, "dim"), Cell(operation.text, "dim"),
     ))  # fmt: skip
 
 

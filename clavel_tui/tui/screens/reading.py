@@ -79,7 +79,8 @@ class LogScreen(Screen[None]):
     """A stack's logs as they come, the last LOG_LINES of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        BACK, Binding("f", "follow", "Follow on/off"), Binding("k", "scroll(-1)", show=False), Binding("j", "scroll(1)", show=False),
+        BACK, Binding("f", "follow", "Follow on/off"),
+        Binding("k", "scroll(-1)", show=False), Binding("j", "scroll(1)", show=False),
     ]  # fmt: skip
 
     def __init__(self, client: FleetClient, unit: str, stack: str) -> None:

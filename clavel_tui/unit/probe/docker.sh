@@ -4,8 +4,9 @@ have docker || { printf 'docker\tmissing\n'; exit 0; }
 server=$(D version --format '{{.Server.Version}}' 2>&1) || { printf 'docker\tsilent\t%s\n' "$(printf '%s' "$server" | tail -n 1)"; exit 0; }
 printf 'docker\t%s\n' "$server"
 printf 'compose\t%s\n' "$(D compose version --short 2>/dev/null)"
-container_lines | sed 's/^/container	/'
+containers=$(container_lines)
+[ -z "$containers" ] || printf '%s\n' "$containers" | sed 's/^/container	/'
 printf 'images\t%s\n' "$(D image ls -aq --no-trunc | LC_ALL=C sort -u | tr '\n' ' ')"
 # shellcheck disable=SC2046  # image ids
-image_lines $(container_lines | cut -f 4 | LC_ALL=C sort -u) | sed 's/^/image	/'
+image_lines $(printf '%s\n' "$containers" | cut -f 4 | LC_ALL=C sort -u) | sed 's/^/image	/'
 exit 0

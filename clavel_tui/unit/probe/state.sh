@@ -2,7 +2,8 @@
 # state: what the unit itself knows in its state folder: releases, holds, jobs, the lock. $@: STACK PATH pairs.
 [ -d "$state" ] || { printf 'state\tnone\n'; exit 0; }
 [ -r "$state/born" ] || { printf 'state\tunreadable\n'; exit 0; }
-printf 'born\t%s\n' "$(cat "$state/born")"
+IFS= read -r born <"$state/born"
+printf 'born\t%s\n' "$born"
 if [ -s "$state/lock.owner" ]; then printf 'lock\t%s\n' "$(tr '\n' ' ' <"$state/lock.owner")"; fi
 for d in "$state"/jobs/*/run; do
     [ -d "$d" ] && [ ! -f "${d%/run}/result" ] || continue

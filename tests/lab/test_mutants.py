@@ -1,0 +1,155 @@
+"""The tests of a stack's steps are worth something: each step, left out or changed, is noticed on a real host."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import clavel_tui
+
+from .lab import Lab
+from .shell import wait_for
+from .test_faults import REFUSED, RETURNED, SUCCEEDED, Case, ended, reach
+from .test_stacks import push, tagged
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def calm(bookworm: Lab) -> Iterator[Lab]:
+    """Debian 12; faults are taken back after the test."""
+    yield bookworm
+    bookworm.reset()
+
+
+# ---------------------------------------------------------------- scenarios: each ends well, or an assertion fails
+
+
+def returns(lab: Lab, folder: Path) -> None:
+    """An update that turns out bad returns: image, file and tag are the old ones."""
+    case = Case(lab, folder)
+    case.renew(health="bad")
+    case.web.update().ends(RETURNED)
+    case.unchanged_but_recreated()
+
+
+def meets_a_change(lab: Lab, folder: Path) -> None:
+    """Somebody changes a file between the preview and the job: refused, and what somebody wrote is still there."""
+    case = Case(lab, folder)
+    case.renew()
+    process = case.stopping("put", "wait", folder / "at")
+    reach(process, folder / "at")
+    case.web.by_hand("printf mine >note")
+    (folder / "at/go").touch()
+    assert "plan again" in ended(process).ends(REFUSED).text
+    assert case.web.by_hand("cat note") == "mine"
+    assert case.web.images() == {"app": case.v1}
+
+
+def survives_a_prune(lab: Lab, folder: Path) -> None:
+    """`docker image prune -af` after an update: the rollback still finds its image."""
+    case = Case(lab, folder)
+    case.renew()
+    case.web.update().ends(SUCCEEDED)
+    case.web.by_hand("docker image prune -af")
+    case.web.rollback().ends(SUCCEEDED)
+    assert case.web.images() == {"app": case.v1}
+
+
+LYING = """\
+#!/bin/sh
+case " $* " in *" compose "*" up "*) exit 0 ;; esac
+exec /usr/bin/docker "$@"
+"""
+
+
+def meets_an_up_that_lies(lab: Lab, folder: Path) -> None:
+    """`docker compose up` ends with 0 and does nothing: the unit's own word of the rollback is not "succeeded"."""
+    case = Case(lab, folder)
+    case.renew()
+    case.web.update().ends(SUCCEEDED)
+    case.host.put("/usr/local/bin/docker", LYING, 0o755)
+    try:
+        case.web.rollback()
+    finally:
+        case.host.exec("rm /usr/local/bin/docker")
+    result = case.host.exec("cat $(ls -td /var/lib/clavel/jobs/*/ | head -n 1)result").stdout
+    assert result.startswith("outcome=failed\n")
+    assert "app" in result
+
+
+def adds_a_service(lab: Lab, folder: Path) -> None:
+    """An update whose files name a second service: both run."""
+    case = Case(lab, folder)
+    push(lab, "side", "v1")
+    case.web.files(case.files("new", "side"))
+    case.web.update().ends(SUCCEEDED)
+    assert sorted(case.web.images()) == ["app", "side"]
+    assert case.web.by_hand("cat note") == "new"
+
+
+def dies_between_two_renames(lab: Lab, folder: Path) -> None:
+    """Killed while the folders are swapped: whoever looks next finds the files whole again, as they were."""
+    case = Case(lab, folder)
+    case.renew()
+    case.host.put("/usr/local/bin/mv", '#!/bin/sh\n/bin/mv "$@"\n[ "$2" != /srv/web.clavel-old ] || sleep 600\n', 0o755)
+    try:
+        process = case.start()
+        wait_for("the folder is away", lambda: case.host.exec("ls /srv").stdout.split() == ["web.clavel-new", "web.clavel-old"], 60)
+        case.host.exec("pkill -9 -f /var/lib/clavel/jobs/; pkill -9 -f 'sleep 600'")
+    finally:
+        case.host.exec("rm /usr/local/bin/mv")
+    assert "swapping" in ended(process).ends(8).text
+    case.unchanged()
+
+
+# ---------------------------------------------------------------- mutants
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A step that is another, and the scenario that must not end well then."""
+
+    name: str
+    file: str
+    found: str
+    instead: str
+    killed_by: Callable[[Lab, Path], None]
+
+
+MUTANTS = (
+    Mutant("the fingerprint is not compared", "stack.sh", '[ "$expect" = "$found" ] ||', "true ||", meets_a_change),
+    Mutant("no container keeps an image", "stack.sh", 'D inspect --type container "$keep_c" >/dev/null 2>&1 ||', "true ||", survives_a_prune),
+    Mutant("tags are not put back", "stack.sh", "\nretag() {\n", "\nretag() {\n    : >\"${work:-$job}/untagged\"; return 0\n", returns),
+    Mutant("what runs is not verified", "stack.sh", "\nverify_release() {\n", "\nverify_release() {\n    return 0\n", meets_an_up_that_lies),
+    Mutant("health is not judged", "stack_verbs.sh", 'judge "$known" || come_back "$why"', ":", returns),
+    Mutant("the way back leaves the files", "stack_verbs.sh", 'swap_out || warn "the files', ': || warn "the files', returns),
+    Mutant("the files come after `up`", "stack_verbs.sh", "swap_in || { swap_out && give_up", "bring_up && swap_in || { swap_out && give_up", adds_a_service),
+    Mutant("a dead job's swap is not mended", "stack_verbs.sh", "recorded | swapping)\n        swap_out", "recorded | swapping)\n        :", dies_between_two_renames),
+    Mutant("the state comes after the effect", "stack_verbs.sh", 'remember phase=swapping "target=$target" || give_up', ": || give_up", dies_between_two_renames),
+)  # fmt: skip
+SCENARIOS = (returns, meets_a_change, survives_a_prune, meets_an_up_that_lies, adds_a_service, dies_between_two_renames)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_scenario_ends_well(calm: Lab, tmp_path: Path, scenario: Callable[[Lab, Path], None]) -> None:
+    """With the scripts as they are."""
+    scenario(calm, tmp_path)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mutant_is_killed(calm: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+    """With one step changed in a copy of the package, which the command line then runs, the scenario fails."""
+    package = tmp_path / "changed/clavel_tui"
+    shutil.copytree(Path(clavel_tui.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    script = package / "unit" / mutant.file
+    text = script.read_text()
+    assert text.count(mutant.found) == 1, f"{mutant.file} has changed: {mutant.found}"
+    script.write_text(text.replace(mutant.found, mutant.instead))
+    subprocess.run(["dash", "-n", script], check=True)
+    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    with pytest.raises(AssertionError):
+        mutant.killed_by(calm, tmp_path)
