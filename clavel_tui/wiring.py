@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import io
 import os
 import socket
 import sys
@@ -197,6 +198,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The entry point. Every error that a person can mend ends in a sentence, never in a traceback."""
     from clavel_tui.cli.parser import build
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in letters that the locale lacks ends no command
     args = build().parse_args(argv)
     if args.version:
         sys.stdout.write(f"clavel-tui {__version__}\n")

@@ -27,7 +27,9 @@ async def until_seen(app: ClavelApp, pilot: Pilot[None]) -> None:
 async def take() -> None:
     """The fleet, the choice of a release, and the preview of a rollback."""
     with demo_fleet() as places:
-        said = Settings(str(places.hosts), str(places.database), str(places.ssh_config), str(places.known_hosts), str(places.identity))
+        said = Settings(
+            str(places.hosts), str(places.database), str(places.ssh_config), str(places.known_hosts), str(places.identity)
+        )
         wiring = Wiring(said)
         app = ClavelApp(wiring.console, wiring.fleet().name)
         async with app.run_test(size=(132, 38)) as pilot:

@@ -14,8 +14,9 @@ def result(text: str) -> None:
 
 
 def as_json(value: Any) -> None:  # noqa: ANN401  whatever json takes
-    """The result as one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """The result as one JSON document; escaped where the locale cannot carry its letters."""
+    plain = "utf" not in (sys.stdout.encoding or "").lower()
+    print(json.dumps(value, indent=2, ensure_ascii=plain, default=str))
 
 
 def note(text: str) -> None:

@@ -103,7 +103,7 @@ class Journal:
         async with self._db.transaction() as write:
             await write.executemany(
                 "INSERT INTO facts VALUES (?,?,?,?) ON CONFLICT (unit) DO UPDATE SET trouble=excluded.trouble,"
-                " at=iif(excluded.body IS NULL, at, excluded.at), body=coalesce(excluded.body, body)",
+                " at=CASE WHEN excluded.body IS NULL THEN at ELSE excluded.at END, body=coalesce(excluded.body, body)",
                 looks.rows,
             )
         looks.kept = True

@@ -210,7 +210,10 @@ class InProcessFleet:
             with file.open("a", encoding="utf-8") as out:
                 out.write(line + "\n")
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            raise RefusedError(f"{file} cannot be written: {error.strerror}", "name another file with --known-hosts") from error
         return str(file)
 
     async def watch(self) -> None:

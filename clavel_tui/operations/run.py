@@ -62,7 +62,7 @@ class Run:
                 born = await self._jobs.start(self._target, self.operation.id, folder, bundle)
             except RemoteError as error:
                 if not error.uncertain and error.kind != "unreachable":
-                    await self.settle_by_unit(f"it could not be started: {error.text}")
+                    await self.settle_by_unit(f"it could not be started: {error.text}", Outcome.REFUSED)
                     return False
                 if waited >= GIVE_UP_S:
                     await self._leave_unknown(error.text)
@@ -102,7 +102,7 @@ class Run:
                     await self._leave_unknown(f"{self._unit.name} could not be reached for {GIVE_UP_S:.0f} s")
                     return
 
-    async def settle_by_unit(self, why: str) -> bool:
+    async def settle_by_unit(self, why: str, unstarted: Outcome = Outcome.NEVER_STARTED) -> bool:
         """Asks the unit what became of it. False when the unit cannot be asked: then it stays unknown."""
         try:
             end = await self._jobs.settle(self._target, self.operation.id, self.operation.born)
@@ -116,7 +116,7 @@ class Run:
             await self._end(Outcome.UNKNOWN, end.result.get("text", why))
             return True
         if why and end.result.get("outcome") == "never-started":
-            end = JobEnd("ended", 0, {**end.result, "text": f"{why}; nothing was changed"})
+            end = JobEnd("ended", 0, {**end.result, "outcome": unstarted.value, "text": f"{why}; nothing was changed"})
         await self._finish(end)
         return True
 

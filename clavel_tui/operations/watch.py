@@ -57,7 +57,9 @@ class Watch:
     async def look(self, unit: Unit) -> Facts | None:
         """Looks at one unit now; None when it could not be reached, which is data and not an error."""
         self._looking.add(unit.name)
-        self._forget_state(unit)
+        if known := self._states.get(unit.name):  # all else is as it was, and costs more to find out than to ask
+            self._states[unit.name] = known.model_copy(update={"looking": True})
+        self.changed.set()
         facts: Facts | None = None
         trouble = ("", "")
         try:

@@ -176,7 +176,9 @@ def _check_key(file: Path) -> None:
         asyncssh.read_private_key(file)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
-        raise RemoteError("key-refused", f"our SSH key {file} cannot be used: {why}", "name another one with --identity") from error
+        raise RemoteError(
+            "key-refused", f"our SSH key {file} cannot be used: {why}", "name another one with --identity"
+        ) from error
 
 
 def _unreachable(target: Target, error: Exception) -> RemoteError:

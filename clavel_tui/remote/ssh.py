@@ -24,7 +24,7 @@ _SAY = f"printf '\\n%s\\n' '{_BEGIN}'; printf '\\n%s\\n' '{_BEGIN}' >&2\n"
 _GUARDED = (
     _SAY
     + """exec 3<&0 </dev/null
-{ cat <&3; trap '' TERM; kill -TERM 0; sleep 3; kill -KILL 0; } >/dev/null 2>&1 &
+{ cat <&3; trap '' TERM; kill -TERM 0; sleep 1; kill -KILL 0; } >/dev/null 2>&1 &
 guard=$!
 exec 3<&-
 text=$1

@@ -52,7 +52,8 @@ remember() {
         mv "$job/state.new" "$job/state" && durable "$job/state"
 }
 
-# finish OUTCOME TEXT [KEY=VALUE...]: the last word. The reserve makes room for it on a full disk.
+# finish OUTCOME TEXT [KEY=VALUE...]: the last word. The reserve makes room for it on a full disk; where there is none
+# it is tried again for $finish_most seconds, and then at least said.
 finish() {
     finish_o=$1
     finish_t=$2
@@ -62,7 +63,7 @@ finish() {
     until { printf '%s\n' "outcome=$finish_o" "text=$finish_t" "$@" >"$job/result.new"; } 2>/dev/null &&
         mv "$job/result.new" "$job/result" && durable "$job/result"; do
         finish_n=$((${finish_n:-0} + 1))
-        [ "$finish_n" -gt 60 ] && break
+        [ "$finish_n" -gt "${finish_most:-60}" ] && printf '%s\n' "outcome=$finish_o" "text=$finish_t" "$@" && break
         sleep 1
     done
     [ -z "${lock_mine:-}" ] || rm -f "$state/lock.owner"
@@ -167,7 +168,10 @@ start() {
     fi
     if ! take_files "$2" "$3"; then
         rm -rf "$job/files"
-        mkdir "$job/run" && finish refused "the job's files could not be put whole in $job: is the disk full?"
+        start_why="the job's files could not be put whole in $job: is the disk full?"
+        mkdir "$job/run" && (finish_most=0 && finish refused "$start_why") >/dev/null
+        [ -f "$job/result" ] || { echo "! $start_why" >&2; exit 74; }
+        exit 0
     fi
     sweep
     launch
@@ -290,21 +294,20 @@ settle() {
         exit 0
     fi
     mkdir -p "$job" 2>/dev/null || { echo "! $job cannot be made" >&2; exit 74; }
+    finish_most=0
+    settle_said=
     if [ -f "$job/result" ]; then
-        echo "= ended"
+        :
     elif living; then
         echo "= running"
         exit 0
-    elif mkdir "$job/run" 2>/dev/null; then
-        (finish never-started "it never started: nothing was changed")
-        echo "= ended"
-    elif [ -f "$job/result" ]; then
-        echo "= ended"
-    else
-        settle_dead
-        echo "= ended"
+    elif mkdir "$job/run" 2>/dev/null || [ ! -e "$job/alive" ]; then
+        settle_said=$(finish never-started "it never started: nothing was changed")
+    elif [ ! -f "$job/result" ]; then
+        settle_said=$(settle_dead) || exit $?
     fi
-    cat "$job/result"
+    echo "= ended"
+    cat "$job/result" 2>/dev/null || printf '%s\n' "$settle_said" # a full disk cannot keep it
 }
 
 # Dead without a word: a power cut, a reboot, or kill -9. The body knows what it may have left half-way.
@@ -323,6 +326,7 @@ settle_others() {
             id=${job##*/}
             lock_mine=
             finished=
+            finish_most=0
             if [ ! -f "$job/result" ] && ! living; then settle_locked; fi
         )
     done

@@ -1,4 +1,6 @@
-"""Benchmarks: what the console costs, as a ratio against named peers measured in the same run. Run them by hand, on a quiet machine:
+"""Benchmarks: what the console costs, as a ratio against named peers measured in the same run.
+
+By hand, on a quiet machine:
 
     python -m tests.bench [refresh cold start] [--hosts 8 50 200] [--runs 5] [--install-peers] [--json FILE]
 

@@ -99,7 +99,9 @@ def _start(made: Hosts) -> subprocess.Popen[bytes]:
     configs = [_server_config(made, number) for number in range(0, len(made.addresses), SOCKETS)]
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     hidden = [found for name in HIDDEN for found in _programs(name)] + ["/root/.bashrc"]
-    text = 'for f in $HIDE; do if [ -e "$f" ]; then mount --bind /dev/null "$f"; fi; done; for c; do "$SSHD" -D -f "$c" & done; wait'
+    text = (
+        'for f in $HIDE; do if [ -e "$f" ]; then mount --bind /dev/null "$f"; fi; done; for c; do "$SSHD" -D -f "$c" & done; wait'
+    )
     apart = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     env = {**os.environ, "HIDE": " ".join(hidden), "SSHD": SSHD}
     return subprocess.Popen([*apart, "sh", "-c", text, "sshd", *map(str, configs)], env=env, stdin=subprocess.DEVNULL)

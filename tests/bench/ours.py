@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
@@ -32,7 +33,7 @@ def write_fleet(folder: Path, units: Sequence[tuple[str, str]], state: str, *, p
 
 
 class Ours:
-    """One opened fleet over so many of the hosts. Every refresh is checked: each host must have told its facts."""
+    """One opened fleet over so many of the hosts."""
 
     def __init__(self, hosts: Hosts, count: int, label: str) -> None:
         folder = hosts.folder / label
@@ -42,6 +43,7 @@ class Ours:
         self._wiring = Wiring(Settings(str(folder), str(hosts.folder / f"{label}.db"), *files))
         self._runner = asyncio.Runner()
         self._count = count
+        self._checked = 0.0
         self._opened: InProcessFleet | None = None
         self._stack = contextlib.AsyncExitStack()
 
@@ -54,33 +56,37 @@ class Ours:
         self._runner.close()
 
     def refresh(self) -> None:
-        """All units once, at the same time."""
-        self._runner.run(self._refresh())
+        """All units once, at the same time: asked, parsed, journalled, judged."""
+        self._runner.run(self._client.refresh())
 
-    async def _refresh(self) -> None:
-        assert self._opened
-        before = {u.unit.name: u.facts.at for u in (await self._opened.snapshot()).units if u.facts}
-        await self._opened.refresh()
-        state = await self._opened.snapshot()
-        fresh = [u for u in state.units if u.facts and u.facts.kernel and not u.facts.silent and u.facts.at != before.get(u.unit.name)]
+    def check(self) -> None:
+        """Ends the run unless every host has told its facts since the last call."""
+        state = self._runner.run(self._client.snapshot())
+        fresh = [u.facts for u in state.units if u.facts and u.facts.kernel and not u.facts.silent and u.facts.at > self._checked]
+        self._checked = time.time()
         if len(fresh) != self._count:
-            raise SystemExit(f"only {len(fresh)} of {self._count} answered: {next((u.trouble for u in state.units if u.trouble), '')}")
+            trouble = next((u.trouble for u in state.units if u.trouble), "some were not asked")
+            raise SystemExit(f"only {len(fresh)} of {self._count} answered: {trouble}")
+
+    @property
+    def _client(self) -> InProcessFleet:
+        if self._opened is None:
+            raise RuntimeError("not opened")
+        return self._opened
 
     def forget(self) -> None:
         """Closes all connections, so that the next refresh is a cold one."""
         self._runner.run(self._forget())
 
     async def _forget(self) -> None:
-        assert self._opened
-        parts = self._opened._parts
+        parts = self._client._parts
         for unit in parts.fleet.units:
             await parts.runner.forget(parts.target(unit))
         await asyncio.sleep(0.2)
 
     def probe_line(self) -> str:
         """The very probe of one unit, for a peer: the script as a file on the hosts, asked for one frame."""
-        assert self._opened
-        parts = self._opened._parts
+        parts = self._client._parts
         unit = parts.fleet.units[0]
         script, word = self._wiring.settings.database.with_suffix(".sh"), self._wiring.settings.database.with_suffix(".word")
         script.write_text(probe_query(unit).text, encoding="utf-8")
@@ -95,5 +101,6 @@ def warm(hosts: Hosts, count: int) -> Iterator[Ours]:
     """Opened, connected, and looked at twice."""
     with Ours(hosts, count, f"ours{count}") as ours:
         ours.refresh()
+        ours.check()
         ours.refresh()
         yield ours

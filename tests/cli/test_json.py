@@ -21,7 +21,9 @@ RELEASE = {"id", "seq", "health", "seen_at", "images", "restorable", "missing"}
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
     with demo_fleet() as places:
-        yield Settings(str(places.hosts), str(places.database), str(places.ssh_config), str(places.known_hosts), str(places.identity))
+        yield Settings(
+            str(places.hosts), str(places.database), str(places.ssh_config), str(places.known_hosts), str(places.identity)
+        )
 
 
 def answer(settings: Settings, capsys: pytest.CaptureFixture[str], *words: str) -> object:

@@ -45,5 +45,7 @@ class Terminal:
         raise AssertionError(f"never saw {texts}; the screen is\n{self.screen}")
 
     def _tmux(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(["tmux", "-L", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=check)
+        done = subprocess.run(
+            ["tmux", "-L", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=check
+        )
         return done.stdout

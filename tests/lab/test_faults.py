@@ -93,7 +93,9 @@ class Case:
 
     def state(self) -> str:
         """What the job that has not ended has written about itself."""
-        return self.host.exec('for j in /var/lib/clavel/jobs/*; do [ -f "$j/result" ] || cat "$j/state"; done', check=False).stdout
+        return self.host.exec(
+            'for j in /var/lib/clavel/jobs/*; do [ -f "$j/result" ] || cat "$j/state"; done', check=False
+        ).stdout
 
     def reaches(self, phase: str, timeout: float = 60) -> None:
         wait_for(f"phase {phase}", lambda: f"phase={phase}\n" in self.state(), timeout)

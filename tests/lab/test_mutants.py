@@ -13,7 +13,7 @@ import clavel_tui
 from .lab import Lab
 from .shell import wait_for
 from .test_faults import REFUSED, RETURNED, SUCCEEDED, Case, ended, reach
-from .test_stacks import push, tagged
+from .test_stacks import push
 
 pytestmark = pytest.mark.lab
 
@@ -98,7 +98,9 @@ def dies_between_two_renames(lab: Lab, folder: Path) -> None:
     case.host.put("/usr/local/bin/mv", '#!/bin/sh\n/bin/mv "$@"\n[ "$2" != /srv/web.clavel-old ] || sleep 600\n', 0o755)
     try:
         process = case.start()
-        wait_for("the folder is away", lambda: case.host.exec("ls /srv").stdout.split() == ["web.clavel-new", "web.clavel-old"], 60)
+        wait_for(
+            "the folder is away", lambda: case.host.exec("ls /srv").stdout.split() == ["web.clavel-new", "web.clavel-old"], 60
+        )
         case.host.exec("pkill -9 -f /var/lib/clavel/jobs/; pkill -9 -f 'sleep 600'")
     finally:
         case.host.exec("rm /usr/local/bin/mv")
@@ -123,7 +125,7 @@ class Mutant:
 MUTANTS = (
     Mutant("the fingerprint is not compared", "stack.sh", '[ "$expect" = "$found" ] ||', "true ||", meets_a_change),
     Mutant("no container keeps an image", "stack.sh", 'D inspect --type container "$keep_c" >/dev/null 2>&1 ||', "true ||", survives_a_prune),
-    Mutant("tags are not put back", "stack.sh", "\nretag() {\n", "\nretag() {\n    : >\"${work:-$job}/untagged\"; return 0\n", returns),
+    Mutant("tags are not put back", "stack.sh", "\nretag() {\n", '\nretag() {\n    : >"${work:-$job}/untagged"; return 0\n', returns),
     Mutant("what runs is not verified", "stack.sh", "\nverify_release() {\n", "\nverify_release() {\n    return 0\n", meets_an_up_that_lies),
     Mutant("health is not judged", "stack_verbs.sh", 'judge "$known" || come_back "$why"', ":", returns),
     Mutant("the way back leaves the files", "stack_verbs.sh", 'swap_out || warn "the files', ': || warn "the files', returns),

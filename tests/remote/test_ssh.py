@@ -299,7 +299,7 @@ async def test_a_resident_script_stays_and_comes_back(make: MakeRunner, host: Ho
     runner, resident = make(), sh(RESIDENT + "; echo $$ >/dev/null")
     for word in ("one", "two"):
         assert await runner.converse(H1, resident, word, "end") == ([f"got {word}"], True)
-    assert len(host.exec("pgrep -f '^sh -c while read'").stdout.split()) == 1
+    assert len(host.exec("pgrep -f '^sh -c printf'").stdout.split()) == 1
     await runner.query(H1, sh("true"))
     host.kill_sessions()
     with contextlib.suppress(RemoteError):

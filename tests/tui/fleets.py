@@ -21,9 +21,15 @@ def release(ident: str, image: str, seq: int, health: str = "healthy") -> Releas
     return Release(id=ident, project="web", services=(service,), seq=seq, health=health)
 
 
-def unit(name: str, *, kind: UnitType = UnitType.NIXOS, stacks: tuple[str, ...] = (), tags: tuple[str, ...] = (), away: bool = False) -> Unit:
+def unit(
+    name: str, *, kind: UnitType = UnitType.NIXOS, stacks: tuple[str, ...] = (), tags: tuple[str, ...] = (), away: bool = False
+) -> Unit:
     return Unit(
-        name=name, type=kind, arch="x86_64-linux", address=f"{name}.example", tags=tags,
+        name=name,
+        type=kind,
+        arch="x86_64-linux",
+        address=f"{name}.example",
+        tags=tags,
         stacks=tuple(Stack(name=s, path=f"/srv/{s}", source=f"/repo/{s}") for s in stacks),
         expected=Expected.SOMETIMES if away else Expected.ALWAYS,
     )
@@ -31,13 +37,22 @@ def unit(name: str, *, kind: UnitType = UnitType.NIXOS, stacks: tuple[str, ...] 
 
 def facts(of: Unit, *, health: str = "healthy", disk: int = 40, held: bool = False, age: float = 3.0, **more: object) -> Facts:
     containers = tuple(
-        Container(project=s.name, service="app", id="c" * 64, image=TWO, state="running", health=health,
-                  ref="registry.example/app:latest", working_dir=s.path)
+        Container(
+            project=s.name,
+            service="app",
+            id="c" * 64,
+            image=TWO,
+            state="running",
+            health=health,
+            ref="registry.example/app:latest",
+            working_dir=s.path,
+        )
         for s in of.stacks
     )
     releases = (release("aaaa00001111", ONE, 1), release("bbbb00002222", TWO, 2))
     states = tuple(
-        StackState(name=s.name, releases=releases, held=Held(release="bbbb00002222", operator="ada@desk") if held else None) for s in of.stacks
+        StackState(name=s.name, releases=releases, held=Held(release="bbbb00002222", operator="ada@desk") if held else None)
+        for s in of.stacks
     )
     found = {
         "unit": of.name, "at": NOW - age, "took": 0.2, "os": "NixOS 25.05 (Warbler)", "kernel": "Linux 6.12.30", "uptime": 400_000.0,
@@ -73,7 +88,9 @@ def one() -> FleetState:
 def eleven() -> FleetState:
     cinnabar, electrum = unit("cinnabar", stacks=("web", "zerotier"), tags=("hetzner",)), unit("electrum", stacks=("uptime",))
     galena, scheelite = unit("galena", stacks=("batch",)), unit("scheelite", stacks=("inference",))
-    laptops = [unit(n, kind=UnitType.DARWIN, tags=("laptop",), away=True) for n in ("stibnite", "blackphos", "rosegold", "argentum")]
+    laptops = [
+        unit(n, kind=UnitType.DARWIN, tags=("laptop",), away=True) for n in ("stibnite", "blackphos", "rosegold", "argentum")
+    ]
     pis = [unit(f"rpi-box-0{n}", stacks=("metrics",), tags=("pi",)) for n in (1, 2, 3)]
     quiet = {"docker": "missing", "os": "macOS 15.5"}
     return fleet(
@@ -100,4 +117,7 @@ def odd() -> FleetState:
     """Names of sixty letters, a wide script, and remote text that tries to break the screen."""
     long, short = unit("a" + "long-name" * 6 + "-end", stacks=("web",)), unit("tiny")
     evil = "[bold red]not markup[/] \x1b[31mred\x1b[0m 日本語のシステム " + "x" * 300
-    return fleet(seen(long, facts(long, os="NixOS 日本語 25.05", failed_units=("[b]evil[/b].service",))), seen(short, facts(short, os=evil)))
+    return fleet(
+        seen(long, facts(long, os="NixOS 日本語 25.05", failed_units=("[b]evil[/b].service",))),
+        seen(short, facts(short, os=evil)),
+    )

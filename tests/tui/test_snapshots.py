@@ -31,7 +31,9 @@ def test_themes(console: MakeApp, snap_compare: Compare, theme: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [fleets.fleet(), fleets.one(), fleets.thousand(), fleets.all_down(), fleets.odd()], ids=["empty", "one", "thousand", "down", "odd"]
+    "state",
+    [fleets.fleet(), fleets.one(), fleets.thousand(), fleets.all_down(), fleets.odd()],
+    ids=["empty", "one", "thousand", "down", "odd"],
 )
 def test_fleets(console: MakeApp, snap_compare: Compare, state: FleetState) -> None:
     app, _ = console(state)

@@ -20,8 +20,13 @@ DONE = MARK + "finish succeeded done"
 
 
 def small_files(size: int) -> Callable[[], None]:
-    """A disk that is nearly full, without root: no file may grow beyond ``size`` bytes."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    """A disk that is nearly full, without root: no file may grow beyond ``size`` bytes, and writing more is an error."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return limit
 
 
 # ---------------------------------------------------------------- one job from start to end
@@ -488,6 +493,22 @@ def test_bundle_that_does_not_fit_is_refused(unit: Supervisor) -> None:
     assert seen.outcome == "refused"
     assert not unit.of("files").exists()
     assert unit.mark("ran") == ""
+
+
+def test_full_disk_neither_hangs_nor_starts(unit: Supervisor) -> None:
+    """Not one byte can be written: the start fails at once, the settling says it never started, and it never will."""
+    unit.ran(DONE, "j0")
+    bundle, full = unit.bundle(DONE), small_files(0)
+    begun = time.monotonic()
+    done = unit.sh(unit.job_text, "start", "j1", str(unit.put(bundle)), bundle.sum(), preexec_fn=full)
+    assert done.returncode == 74
+    assert b"is the disk full?" in done.stderr
+    said = unit.job("settle", "j1", unit.born, preexec_fn=full)
+    assert said == "= ended\noutcome=never-started\ntext=it never started: nothing was changed\n"
+    assert time.monotonic() - begun < 10
+    assert unit.start(DONE).splitlines()[1] == "already"
+    assert unit.settle().outcome == "never-started"
+    assert unit.mark("ran") == "ran\n"
 
 
 def test_remembering_tells_when_it_failed(unit: Supervisor) -> None:
