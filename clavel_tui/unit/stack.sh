@@ -160,9 +160,12 @@ keep_images() {
     sed -n "s/^service$tab//p" "$stack_dir/releases/$1/manifest" | while IFS=$tab read -r keep_s keep_i _; do
         keep_t=$(keep_name "$keep_s" "$1")
         D tag "$keep_i" "$keep_t" || exit 1
+        # What Compose built bears its project's label: inherited, it would make this a container of the stack.
+        keep_l=$(D image inspect --format '{{index .Config.Labels "com.docker.compose.project"}}' "$keep_i")
         keep_c=clavel-keep-$(slug "$stack")-$(slug "$keep_s")-$1
         D inspect --type container "$keep_c" >/dev/null 2>&1 ||
-            D create --name "$keep_c" --network none --label clavel.keep="$stack" "$keep_t" /clavel-keep >/dev/null || exit 1
+            D create --name "$keep_c" --network none --label clavel.keep="$stack" \
+                ${keep_l:+--label com.docker.compose.project=clavel-keep} "$keep_t" /clavel-keep >/dev/null || exit 1
     done 2>>"$job/log"
 }
 
@@ -180,9 +183,11 @@ archive_images() {
 forget_release() {
     forget_m=$stack_dir/releases/$1/manifest
     [ -f "$forget_m" ] || finish refused "there is no release $1 of $stack"
-    sed -n "s/^service$tab//p" "$forget_m" | while IFS=$tab read -r forget_s _; do
+    sed -n "s/^service$tab//p" "$forget_m" | while IFS=$tab read -r forget_s forget_i _; do
         D rm -v "clavel-keep-$(slug "$stack")-$(slug "$forget_s")-$1"
         D rmi "$(keep_name "$forget_s" "$1")"
+        # A digest alone keeps an image's layers for ever. Docker refuses where a container still uses it.
+        [ "$(D image inspect --format '{{len .RepoTags}}' "$forget_i")" != 0 ] || D rmi "$forget_i"
     done >/dev/null 2>&1
     rm -rf "${stack_dir:?}/releases/$1"
 }

@@ -296,15 +296,16 @@ RESIDENT = 'while read -r word; do echo "got $word"; [ "$word" = slow ] && sleep
 
 
 async def test_a_resident_script_stays_and_comes_back(make: MakeRunner, host: Host) -> None:
-    runner, resident = make(), sh(RESIDENT + "; echo $$ >/dev/null")
+    runner, resident = make(), sh("echo $$ >>/tmp/residents; " + RESIDENT)
     for word in ("one", "two"):
         assert await runner.converse(H1, resident, word, "end") == ([f"got {word}"], True)
-    assert len(host.exec("pgrep -f '^sh -c printf'").stdout.split()) == 1
+    assert len(host.exec("cat /tmp/residents").stdout.split()) == 1
     await runner.query(H1, sh("true"))
     host.kill_sessions()
     with contextlib.suppress(RemoteError):
         await runner.converse(H1, resident, "three", "end")
     assert await runner.converse(H1, resident, "four", "end") == (["got four"], True)
+    assert len(host.exec("cat /tmp/residents; rm /tmp/residents").stdout.split()) == 2
     await runner.close()
     await gone(host, "while read")
 
