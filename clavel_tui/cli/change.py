@@ -35,7 +35,7 @@ async def change(context: Context) -> int:
         if args.dry_run:
             return EXIT_CODES[Outcome.REFUSED] if refused else 0
         if not good:
-            return EXIT_CODES[Outcome.REFUSED]
+            return _report(context, [], refused)
         if not args.yes and not output.confirmed(f"{args.verb} {len(good)} stack{'s' if len(good) > 1 else ''} now?"):
             return EXIT_CODES[Outcome.CANCELLED]
         done = await asyncio.gather(*(_carry(client, plan, context) for plan in good))

@@ -10,13 +10,8 @@ from clavel_tui.domain.unit import Stack
 from clavel_tui.remote.bundle import Bundle, assignments
 from clavel_tui.unit import script
 
-SCRIPTS = {
-    "job.sh": "job.sh",
-    "lib.sh": "lib.sh",
-    "body.sh": "stack.sh",
-    "stack_lib.sh": "stack_lib.sh",
-    "stack_verbs.sh": "stack_verbs.sh",
-}
+LIBRARIES = ("job.sh", "lib.sh", "stack_lib.sh", "stack_releases.sh", "stack_files.sh", "stack_health.sh", "stack_verbs.sh")
+SCRIPTS = {name: name for name in LIBRARIES} | {"body.sh": "stack.sh"}
 
 
 def stack_bundle(

@@ -1,4 +1,4 @@
-"""What stacks of the demo ran before: releases as unit/stack.sh records them, the images that they keep, and what runs now."""
+"""What stacks of the demo ran before: releases as unit/stack_releases.sh records them, with their images, and what runs now."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _write_release(
 
 
 def _manifest(engine: Engine, project: Project, running: Json, files: dict[str, str]) -> list[str]:
-    """``record_lines`` of unit/stack.sh."""
+    """``record_lines`` of unit/stack_releases.sh."""
     services = []
     for container in running.values():
         image = engine.images[container["image"]]
@@ -154,7 +154,7 @@ def container_lines(engine: Engine, running: Json, now: float) -> list[str]:
 
 
 def _keep_images(engine: Engine, stack: DemoStack, release: str, running: Json) -> None:
-    """``keep_images`` of unit/stack.sh: a tag of ours, and a container that never starts."""
+    """``keep_images`` of unit/stack_releases.sh: a tag of ours, and a container that never starts."""
     for container in running.values():
         service = container["labels"]["com.docker.compose.service"]
         tag = f"clavel-keep/{slug(stack.name)}/{slug(service)}:{release}"
@@ -165,7 +165,7 @@ def _keep_images(engine: Engine, stack: DemoStack, release: str, running: Json) 
 
 
 def slug(text: str) -> str:
-    """``slug`` of unit/stack.sh."""
+    """``slug`` of unit/stack_lib.sh."""
     plain = re.sub(r"[^a-z0-9]", "-", text.lower())
     return plain if plain == text else f"s{_hash(text)[:8]}"
 

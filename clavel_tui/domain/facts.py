@@ -61,11 +61,12 @@ class StackState(Model):
 
 
 class RunningJob(Model):
-    """A durable job on the unit that has no result yet."""
+    """A durable job on the unit that has no result yet; a dead one is settled before the next job begins."""
 
     id: str
     phase: str = ""
     owner: str = ""
+    dead: bool = False
 
 
 class CheckResult(Model):

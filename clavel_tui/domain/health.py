@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.facts import Container, Facts
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.unit import Expected, Unit
+
+NO_ANSWER = "no answer within the deadline"
 
 
 class Level(StrEnum):
@@ -68,9 +70,12 @@ def judge(unit: Unit, facts: Facts | None, trouble: str = "") -> Health:
 
 
 def _reasons(unit: Unit, facts: Facts) -> Iterator[Reason]:
+    uses_docker = bool(unit.stacks or facts.containers)
     yield from _host(facts)
+    yield from _silent(f for f in facts.silent if not (uses_docker and f == "docker"))
+    yield from _jobs(facts)
     yield from _checks(facts)
-    if unit.stacks or facts.containers:
+    if uses_docker:
         yield from _docker(unit, facts)
     for container in facts.containers:
         if reason := container_reason(container):
@@ -104,12 +109,23 @@ def _host(facts: Facts) -> Iterator[Reason]:
             text="its clock differs from ours",
             evidence=f"by {facts.clock_skew:+.0f} s",
         )
-    for fragment in facts.silent:
+
+
+def _jobs(facts: Facts) -> Iterator[Reason]:
+    for job in facts.jobs:
+        if job.dead:
+            yield Reason(
+                code="job-dead",
+                level=Level.DEGRADED,
+                text="an operation died here and is not settled: `clavel-tui unlock` tells what became of it",
+                evidence=f"{job.owner or job.id}, while it was at: {job.phase or 'the very beginning'}",
+            )
+
+
+def _silent(fragments: Iterable[str]) -> Iterator[Reason]:
+    for fragment in fragments:
         yield Reason(
-            code=f"silent-{fragment}",
-            level=Level.DEGRADED,
-            text=f"nothing is known of its {fragment} now",
-            evidence="no answer within the deadline",
+            code=f"silent-{fragment}", level=Level.DEGRADED, text=f"nothing is known of its {fragment} now", evidence=NO_ANSWER
         )
 
 
@@ -132,8 +148,9 @@ def _docker(unit: Unit, facts: Facts) -> Iterator[Reason]:
             text="Docker is not installed, though stacks are declared",
             evidence=", ".join(s.name for s in unit.stacks),
         )
-    elif facts.docker == "silent":
-        yield Reason(code="docker-silent", level=Level.FAILED, text="Docker does not answer", evidence=facts.docker_error)
+    elif facts.docker == "silent" or "docker" in facts.silent:
+        evidence = facts.docker_error or NO_ANSWER
+        yield Reason(code="docker-silent", level=Level.FAILED, text="Docker does not answer", evidence=evidence)
 
 
 def container_reason(container: Container) -> Reason | None:

@@ -137,7 +137,9 @@ class Planner:
                 update={"release": release.id, "notes": (f"{stack.name} stays at {release.id} until it is released",)}
             )
         if plan.request.verb is Verb.FORGET:
-            return plan.model_copy(update={"release": release.id, "notes": ("its images go with the next prune",)})
+            return plan.model_copy(
+                update={"release": release.id, "notes": ("its images go with it where nothing else uses them",)}
+            )
         kept = f"{target.state}/stacks/{stack.name}/releases/{release.id}/folder"
         old, new = await asyncio.gather(
             ask.read_files(self._parts.runner, target, stack.path, _tops(seen)),
@@ -164,12 +166,8 @@ async def _nothing() -> dict[str, tuple[str, str]]:
 
 
 def _refuse_busy(facts: Facts) -> None:
-    if facts.jobs:
-        job = facts.jobs[0]
-        raise RefusedError(
-            f"another operation runs on {facts.unit}: {job.owner or job.id}",
-            "wait for it; `clavel-tui unlock` settles dead ones",
-        )
+    if running := next((job for job in facts.jobs if not job.dead), None):
+        raise RefusedError(f"another operation runs on {facts.unit}: {running.owner or running.id}", "wait until it has ended")
 
 
 def _release(request: Request, view: StackView) -> Release:

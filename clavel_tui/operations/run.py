@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from clavel_tui.compose.job import stack_bundle
+from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Operation, Plan, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.unit import Stack, Unit
@@ -21,6 +22,8 @@ RETRY_S = 3.0
 """Between two tries to reach a unit whose connection was lost; the pool's own back-off is ended before each."""
 GIVE_UP_S = 180.0
 """After so long the operation is left `unknown`, and is settled when the unit is seen again."""
+LOOK_S = 60.0
+"""How long a unit that went away behind its job's last word is waited for, to see what runs."""
 FLUSH_S = 0.25
 """Log lines are journalled together: a transaction for each of a thousand lines of `docker pull` would be the slow part."""
 
@@ -181,15 +184,22 @@ class Run:
             update={"release": end.result.get("release", ""), "came_from": end.result.get("from", "")}
         )
         self._parts.checkpoint("ended")
-        facts = await self._watch.look(self._unit)
+        facts = await self._look()
         wrong = self._wrong() if facts else ""
         if outcome is Outcome.SUCCEEDED and wrong:
             outcome, text = Outcome.FAILED, f"{text}; but now {wrong}"
         if outcome is Outcome.INTERRUPTED:
-            text = f"{text}; {self._runs_now()}"
+            text = f"{text}; {self._runs_now() if facts else 'what runs now could not be seen'}"
         if self.operation.lost and outcome in {Outcome.SUCCEEDED, Outcome.RETURNED}:
             text = f"{text} (the connection was lost meanwhile; this was verified on the unit)"
         await self._end(outcome, text)
+
+    async def _look(self) -> Facts | None:
+        """What runs now. A unit that goes down, or that lost its line just now, is waited for a while."""
+        waited = 0.0
+        while (facts := await self._watch.look(self._unit)) is None and waited < LOOK_S:
+            waited += await self._again()
+        return facts
 
     def _wrong(self) -> str:
         """Exit 0 with the wrong thing running is a failure."""

@@ -111,7 +111,9 @@ def _docker(rows: list[Fields]) -> dict[str, Any]:
 
 def _state(rows: list[Fields]) -> dict[str, Any]:
     jobs = tuple(
-        RunningJob(id=row[1], phase=row[2], owner=clean(row[3], 300)) for row in rows if row[0] == "job" and len(row) > 3
+        RunningJob(id=row[1], phase=row[2], owner=clean(row[3], 300), dead=row[4:] == ["dead"])
+        for row in rows
+        if row[0] == "job" and len(row) > 3
     )
     return {
         "state": _first(rows, "state") or "present",

@@ -104,7 +104,7 @@ supervise() {
     esac
     mkdir "$job/run" 2>/dev/null || exit 0
     trap 'end_of_shell $?' EXIT
-    trap 'note warn "asked to end by the system"' TERM
+    trap 'asked_to_end' TERM
     boot_id >"$job/boot"
     take_unit_lock
     settle_others
@@ -117,6 +117,13 @@ supervise() {
 }
 
 refuse_unrun() { mkdir "$job/run" 2>/dev/null && finish refused "$1"; exit 0; }
+
+# A job goes on when it is asked to end, but nothing is begun on a unit that goes down: what stops there, by order, would look
+# as if it had gone bad. The system kills us soon, and whoever looks after the boot is told where we stood.
+asked_to_end() {
+    note warn "asked to end by the system"
+    while [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; do sleep 1; done
+}
 
 # What a shell error or a lost child leaves; killed with -9 nothing is written, and `settle` says so.
 end_of_shell() {
@@ -201,6 +208,7 @@ launch() {
         systemd-run --quiet --collect --no-ask-password --unit="clavel-job-$id" \
             --setenv=PATH="$PATH" --setenv=HOME="${HOME:-/root}" --setenv=CLAVEL_STATE="$state" \
             --setenv=DOCKER_CONFIG="${DOCKER_CONFIG:-${HOME:-/root}/.docker}" \
+            --property=KillMode=mixed --property=TimeoutStopSec=15 \
             /bin/sh "$launch_sh" supervise "$id" && return
     fi
     if have setsid; then
@@ -272,13 +280,6 @@ whole_lines() {
     if [ "$follow_size" -gt "$follow_at" ] && cut_off; then
         follow_size=$((follow_size - $(log_bytes "$follow_at" "$follow_size" | tail -n 1 | wc -c)))
     fi
-}
-
-# living: the kernel says so; a pid file could not.
-living() {
-    [ -e "$job/alive" ] || return 1
-    if (exec 7>>"$job/alive" && hold_lock 7) 2>/dev/null; then return 1; fi
-    return 0
 }
 
 settle() {

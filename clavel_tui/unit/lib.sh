@@ -72,6 +72,13 @@ hold_lock() {
     fi
 }
 
+# living: whether the job in $job runs. The kernel says so; a pid file could not.
+living() {
+    [ -e "$job/alive" ] || return 1
+    if (exec 7>>"$job/alive" && hold_lock 7) 2>/dev/null; then return 1; fi
+    return 0
+}
+
 # durable PATH: on the disk, not only in memory. busybox and darwin know no `sync FILE`.
 durable() { sync "$1" 2>/dev/null || sync; }
 

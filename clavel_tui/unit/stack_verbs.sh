@@ -12,7 +12,7 @@ update() {
         finish refused "$stack is held at $(cut -f 2 "$stack_dir/held"): release the hold first"
     needs_room "$(docker_root)" "Docker's disk"
     needs_room "$state" "the disk of $state"
-    know_data "${project:-$base}"
+    know_data "${project:-$base}" || finish refused "the disk of $state is full: nothing was changed"
     stage "$stage_in" keep || finish refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
     checked=$(compose_in "$new" config --quiet 2>&1) ||
         refuse "Docker Compose refuses the files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
@@ -42,7 +42,7 @@ update() {
     pull_images || give_up failed "images could not be pulled: $(tail_of_log)"
     cancelled && give_up cancelled "cancelled before anything was changed"
     # Once more: the hook may have written a file of its own meanwhile.
-    know_data "$project"
+    know_data "$project" || give_up refused "the disk of $state is full: nothing was changed"
     stage "$stage_in" keep || give_up refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
     changed=$(changed_names)
     is_change || { rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
@@ -121,7 +121,7 @@ is_change() {
 }
 
 bring_up() {
-    : >"$work/untagged"
+    untagged=
     if [ -n "$service" ]; then up "$target" --no-deps "$service" || return 1; else up "$target" || return 1; fi
     recreate_mounting "$mounts"
 }
@@ -158,9 +158,9 @@ come_back() {
     [ "$on_failure" != leave ] || { settle_files && finish failed "left as it is, as asked: $1" "target=$target"; }
     returning=1
     wait_docker
-    container_lines "$project" >"$work/now" || cp "$before" "$work/now"
-    mounts=$(mounting <"$work/now")
-    halt "$(writing <"$work/now")"
+    back_now=$(container_lines "$project") || back_now=$(cat "$before")
+    mounts=$(printf '%s\n' "$back_now" | mounting)
+    halt "$(printf '%s\n' "$back_now" | writing)"
     remember phase=returning "target=$target"
     # What a new service wrote meanwhile stays too.
     data_names "$path" "$project" 2>/dev/null >>"$stack_dir/carry"

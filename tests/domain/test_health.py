@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clavel_tui.domain.facts import CheckResult, Disk
+from clavel_tui.domain.facts import CheckResult, Disk, RunningJob
 from clavel_tui.domain.health import Level, container_reason, judge, rank
 
 from .build import container, facts, stack, unit
@@ -71,6 +71,19 @@ def test_an_absence_is_an_alarm_only_where_it_is_not_expected() -> None:
             {"docker": "silent", "docker_error": "Cannot connect"},
             ("failed", "docker-silent", "Docker does not answer", "Cannot connect"),
         ),
+        (
+            {"docker": "", "silent": ("docker",)},
+            ("failed", "docker-silent", "Docker does not answer", "no answer within the deadline"),
+        ),
+        (
+            {"jobs": (RunningJob(id="j1"), RunningJob(id="j2", phase="swapping", owner="ada", dead=True))},
+            (
+                "degraded",
+                "job-dead",
+                "an operation died here and is not settled: `clavel-tui unlock` tells what became of it",
+                "ada, while it was at: swapping",
+            ),
+        ),
     ],
 )
 def test_one_reason(seen: dict[str, Any], reason: tuple[str, str, str, str]) -> None:
@@ -94,6 +107,8 @@ def test_just_well(seen: dict[str, Any]) -> None:
 
 def test_no_docker_matters_only_where_stacks_are() -> None:
     assert judge(unit(), facts(docker="missing")).level is Level.OK
+    hung = judge(unit(), facts(docker="", silent=("docker",)))
+    assert [reason.code for reason in hung.reasons] == ["silent-docker"]
 
 
 @pytest.mark.parametrize(

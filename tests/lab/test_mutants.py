@@ -124,9 +124,9 @@ class Mutant:
 
 MUTANTS = (
     Mutant("the fingerprint is not compared", "stack.sh", '[ "$expect" = "$found" ] ||', "true ||", meets_a_change),
-    Mutant("no container keeps an image", "stack.sh", 'D inspect --type container "$keep_c" >/dev/null 2>&1 ||', "true ||", survives_a_prune),
-    Mutant("tags are not put back", "stack.sh", "\nretag() {\n", '\nretag() {\n    : >"${work:-$job}/untagged"; return 0\n', returns),
-    Mutant("what runs is not verified", "stack.sh", "\nverify_release() {\n", "\nverify_release() {\n    return 0\n", meets_an_up_that_lies),
+    Mutant("no container keeps an image", "stack_releases.sh", 'D inspect --type container "$keep_c" >/dev/null 2>&1 ||', "true ||", survives_a_prune),
+    Mutant("tags are not put back", "stack.sh", "untagged=$(retag_lines", "untagged=; : $(:", returns),
+    Mutant("what runs is not verified", "stack_health.sh", "\nverify_release() {\n", "\nverify_release() {\n    return 0\n", meets_an_up_that_lies),
     Mutant("health is not judged", "stack_verbs.sh", 'judge "$known" || come_back "$why"', ":", returns),
     Mutant("the way back leaves the files", "stack_verbs.sh", 'swap_out || warn "the files', ': || warn "the files', returns),
     Mutant("the files come after `up`", "stack_verbs.sh", "swap_in || { swap_out && give_up", "bring_up && swap_in || { swap_out && give_up", adds_a_service),

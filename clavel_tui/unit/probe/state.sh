@@ -8,7 +8,9 @@ if [ -s "$state/lock.owner" ]; then printf 'lock\t%s\n' "$(tr '\n' ' ' <"$state/
 for d in "$state"/jobs/*/run; do
     [ -d "$d" ] && [ ! -f "${d%/run}/result" ] || continue
     job=${d%/run}
-    printf 'job\t%s\t%s\t%s\n' "${job##*/}" "$(sed -n 's/^phase=//p' "$job/state" 2>/dev/null)" "$(tr '\n' ' ' <"$job/files/owner" 2>/dev/null)"
+    if living; then alive=alive; else alive=dead; fi
+    printf 'job\t%s\t%s\t%s\t%s\n' "${job##*/}" "$(sed -n 's/^phase=//p' "$job/state" 2>/dev/null)" \
+        "$(tr '\n' ' ' <"$job/files/owner" 2>/dev/null)" "$alive"
 done
 for stack_dir in "$stacks"/*; do
     [ -d "$stack_dir" ] || continue
