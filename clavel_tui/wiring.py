@@ -9,61 +9,23 @@ import os
 import socket
 import sys
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
+from clavel_tui.settings import Settings
 
 if TYPE_CHECKING:
     from clavel_tui.domain.operation import Origin
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.operations import InProcessFleet
     from clavel_tui.remote.secrets import Ask
-    from clavel_tui.remote.trust import SshFiles
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What was said on the command line."""
-
-    fleet: str | None = None
-    db: str | None = None
-    ssh_config: str | None = None
-    known_hosts: str | None = None
-    identity: str | None = None
-
-    @classmethod
-    def of(cls, args: argparse.Namespace) -> Settings:
-        """From parsed arguments."""
-        return cls(args.fleet, args.db, args.ssh_config, args.known_hosts, args.identity)
-
-    @property
-    def database(self) -> Path:
-        """The journal's file."""
-        import platformdirs
-
-        return Path(self.db) if self.db else platformdirs.user_data_path("clavel-tui") / "journal.db"
-
-    @property
-    def frame(self) -> Path:
-        """What the console last showed of this fleet; beside the journal, named after where the fleet was looked for."""
-        asked = f"{self.fleet}\0{os.environ.get('CLAVEL_FLEET', '')}\0{'' if self.fleet else Path.cwd()}"
-        return self.database.with_name(f"frame-{zlib.crc32(asked.encode()):08x}.json")
-
-    @property
-    def ssh_files(self) -> SshFiles:
-        """The user's own SSH files, unless others were named."""
-        from clavel_tui.remote.trust import SshFiles
-
-        return SshFiles(
-            config=(Path(self.ssh_config),) if self.ssh_config else None,
-            known_hosts=Path(self.known_hosts) if self.known_hosts else None,
-            identity=Path(self.identity) if self.identity else None,
-        )
+GOES_ON = "an operation that was started goes on, on its unit: `clavel-tui history` tells"
 
 
 class Wiring:
@@ -82,6 +44,11 @@ class Wiring:
         if self._fleet is None:
             self._fleet = load_fleet(find_root(self.settings.fleet, os.environ, Path.cwd()))
         return self._fleet
+
+    @property
+    def read_only(self) -> str:
+        """See Doors."""
+        return self.settings.read_only
 
     @asynccontextmanager
     async def client(self, *, settle: bool = True) -> AsyncIterator[InProcessFleet]:
@@ -114,7 +81,9 @@ class Wiring:
         from clavel_tui.operations.parts import Clock, Parts
         from clavel_tui.remote.either import EitherRunner
         from clavel_tui.remote.jobs import JobClient, JobScripts
+        from clavel_tui.remote.keys import KeyInstaller, KeyScripts
         from clavel_tui.remote.local import LocalRunner
+        from clavel_tui.remote.looking import LookingRunner
         from clavel_tui.remote.pool import Pool, PoolLimits
         from clavel_tui.remote.secrets import Secrets
         from clavel_tui.remote.ssh import SshRunner
@@ -122,7 +91,8 @@ class Wiring:
         from clavel_tui.unit import script
 
         inventory = self.fleet()
-        database = await Database.open(self.settings.database, MIGRATIONS)
+        read_only = self.settings.read_only
+        database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(read_only))
         secrets = Secrets(self.ask)
         bounds = PoolLimits(
             limits.CONNECT_S,
@@ -136,11 +106,17 @@ class Wiring:
         pool = Pool(self.settings.ssh_files, bounds, time.monotonic)
         runner = EitherRunner(SshRunner(pool, secrets), LocalRunner(secrets))
         scripts = JobScripts(put=script("put.sh"), job=script("lib.sh") + script("job.sh"))
+        # Read-only is a missing capability: below this line nothing holds anything that takes a Mutation.
+        jobs = None if read_only else JobClient(runner, scripts, limits.PUT_S)
+        key_scripts = KeyScripts(*(script(name) for name in ("look.sh", "look_install.sh", "authorize.sh")))
+        keys = None if read_only else KeyInstaller(runner, key_scripts)
         name = _runner_name(os.getpid())
         parts = Parts(
             fleet=inventory,
-            runner=runner,
-            jobs=JobClient(runner, scripts, limits.PUT_S),
+            runner=LookingRunner(runner) if read_only else runner,
+            jobs=jobs,
+            keys=keys,
+            read_only=read_only,
             journal=Journal(database, name, time.time),
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),
@@ -216,7 +192,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(error)
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("\ninterrupted; an operation that was started goes on, on its unit: `clavel-tui history` tells\n")
+        goes_on = "the demo is gone, with all that ran in it" if args.verb == "demo" else GOES_ON
+        sys.stderr.write(f"\ninterrupted; {goes_on}\n")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -273,7 +250,14 @@ def _console(wiring: Wiring) -> int:
     except BaseException:
         sys.stdout.write(splash.LEAVE if drawn else "")
         raise
-    app = ClavelApp(wiring.console, fleet.name, keep=lambda *said: splash.save(frame, fleet.name, *said))
+    app = ClavelApp(
+        wiring.console,
+        fleet.name,
+        keep=lambda *said: splash.save(frame, fleet.name, *said),
+        read_only=wiring.read_only,
+        theme=wiring.settings.theme,
+        keys=dict(wiring.settings.keys),
+    )
     app.run()
     return app.return_code or 0
 
@@ -291,4 +275,7 @@ def _demo(args: argparse.Namespace) -> int:
             known_hosts=str(places.known_hosts),
             identity=str(places.identity),
         )
-        return run_verb(inner, Wiring(replace(said, db=args.db or said.db)))
+        mine = Settings.of(args)
+        read_only = mine.read_only or ("--read-only" if inner.read_only else "")
+        said = replace(said, db=args.db or said.db, read_only=read_only, theme=mine.theme, keys=mine.keys)
+        return run_verb(inner, Wiring(said))

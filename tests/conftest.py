@@ -34,6 +34,7 @@ def no_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.delenv("CLAVEL_FLEET", raising=False)
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     os.environ.pop("NO_COLOR", None)

@@ -8,9 +8,10 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from clavel_tui.demo import demo_fleet
+from clavel_tui.settings import Settings
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.widgets.listing import Listing
-from clavel_tui.wiring import Settings, Wiring
+from clavel_tui.wiring import Wiring
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 

@@ -23,6 +23,8 @@ async def change(context: Context) -> int:
     args = context.args
     if args.verb == "update" and args.check:
         return await _check_images(context)
+    if not args.dry_run:
+        context.refuse_read_only()
     async with context.doors.client() as client:
         requests = _requests(context)
         plans = await asyncio.gather(*(client.plan(r) for r in requests))

@@ -7,12 +7,18 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.unit import Fleet
 from clavel_tui.fleet.client import FleetClient
 
 
 class Doors(Protocol):
     """Opened by the wiring, since a face knows neither files nor connections."""
+
+    @property
+    def read_only(self) -> str:
+        """Who wants that nothing is changed; empty where changes are allowed."""
+        ...
 
     def fleet(self) -> Fleet:
         """The fleet's files, read and checked.
@@ -38,6 +44,15 @@ class Context:
     def json(self) -> bool:
         """Whether results are wanted as JSON."""
         return bool(getattr(self.args, "json", False))
+
+    def refuse_read_only(self) -> None:
+        """Said before anything is planned. Below, the wall stands by itself.
+
+        Raises:
+            RefusedError: nothing may be changed.
+        """
+        if self.doors.read_only:
+            raise RefusedError(f"this console is read-only: {self.doors.read_only} says so")
 
     def chosen(self, fleet: Fleet) -> list[str]:
         """Names of the units that --unit and --tag mean; all where neither was said."""

@@ -104,6 +104,7 @@ def _when(at: float) -> str:
 
 async def unlock(context: Context) -> int:
     """Settles dead jobs. A live lock is never broken: the exit code then is 3."""
+    context.refuse_read_only()
     async with context.doors.client(settle=False) as client:
         lines = list(await client.unlock(context.args.name))
     if context.json:
@@ -116,6 +117,7 @@ async def unlock(context: Context) -> int:
 
 async def trust(context: Context) -> int:
     """First contact: shows the fingerprint and asks."""
+    context.refuse_read_only()
     names = context.chosen(context.doors.fleet()) if context.args.unit else []
     if not names:
         raise RefusedError("say whose host key with --unit")

@@ -33,13 +33,19 @@ def build() -> argparse.ArgumentParser:
     history.add_argument("--limit", type=int, default=50)
     _verb(verbs, "unlock", "settle dead jobs of a unit; never breaks a live lock").add_argument("name", metavar="UNIT")
     _choosing(_verb(verbs, "trust", "accept a unit's host key after looking at its fingerprint"))
+    key = _verb(verbs, "install-key", "a key that may only look: prints its line for authorized_keys, or puts it on the unit")
+    key.add_argument("name", metavar="UNIT")
+    key.add_argument("--read-only", action="store_true", dest="looks", help="the kind of key; there is no other yet")
+    key.add_argument("--key", required=True, metavar="FILE.pub", help="the public key")
+    key.add_argument("--install", action="store_true", help="put it on the unit, with what it runs; asks before")
+    key.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _verb(verbs, "check", "read the fleet's files without touching a unit")
     demo = _verb(verbs, "demo", "eleven units on loopback: no root, no Nix, no Docker; leaves nothing behind")
     demo.add_argument("rest", nargs=argparse.REMAINDER, metavar="VERB ...", help="run a verb in the demo instead of the console")
     return parser
 
 
-def _globals(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
+def _globals(parser: argparse.ArgumentParser, *, behind: bool = False, read_only: bool = True) -> None:
     unset = argparse.SUPPRESS if behind else None
     parser.add_argument(
         "--fleet",
@@ -48,6 +54,8 @@ def _globals(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
         help="the folder of fleet.toml (else $CLAVEL_FLEET, else upward from here)",
     )
     parser.add_argument("--db", default=unset, metavar="FILE", help="the journal (else in your data folder)")
+    if read_only:
+        parser.add_argument("--read-only", action="store_true", default=unset or False, help="look only: nothing can be changed")
     parser.add_argument("--ssh-config", default=unset, metavar="FILE", help="instead of ~/.ssh/config")
     parser.add_argument("--known-hosts", default=unset, metavar="FILE", help="instead of ~/.ssh/known_hosts")
     parser.add_argument("--identity", default=unset, metavar="FILE", help="use this SSH key only")
@@ -55,7 +63,7 @@ def _globals(parser: argparse.ArgumentParser, *, behind: bool = False) -> None:
 
 def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=text, description=text)
-    _globals(parser, behind=True)
+    _globals(parser, behind=True, read_only=name != "install-key")  # there it says what kind of key
     parser.add_argument("--json", action="store_true", help="the result as JSON, with stable keys")
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clavel_tui.cli import change, look, units
+from clavel_tui.cli import change, key, look, units
 from clavel_tui.cli.context import Context
 
 VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
@@ -16,6 +16,7 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "history": look.history,
     "unlock": look.unlock,
     "trust": look.trust,
+    "install-key": key.install_key,
     "check": look.check,
     **dict.fromkeys(("update", "rollback", "restart", "stop", "remove", "hold", "release", "forget"), change.change),
 }

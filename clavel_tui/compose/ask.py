@@ -65,7 +65,7 @@ async def read_files(runner: QueryRunner, target: Target, path: str, names: tupl
     """The content of these top-level entries of a stack's folder; files that are too large are left out."""
     if not names:
         return {}
-    query = Query.script("files", script("files.sh") + "", path, *names, timeout=limits.QUERY_S)
+    query = Query.script("files", script("files.sh"), path, *names, timeout=limits.QUERY_S)
     lines: list[str] = []
     await runner.query(target, query, lines.append)
     raw = "\n".join(lines).encode(errors="surrogateescape")

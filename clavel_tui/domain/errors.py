@@ -2,6 +2,7 @@
 
 ClavelError
 ├── InventoryError     the fleet's files: all problems at once
+├── SettingsError      the user's or the system's config file, in the same way
 ├── StoreRefusedError  the database cannot be used, and was not altered
 ├── RefusedError       an operation that would be ambiguous or unsafe
 └── UnitError          one unit could not be reached or looked at; the others go on
@@ -43,6 +44,14 @@ class InventoryError(ClavelError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(p) for p in self.problems), "mend the files and run `clavel-tui check`")
+
+
+class SettingsError(ClavelError):
+    """A config file cannot be used; ``problems`` has all that is wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(p) for p in self.problems), "mend the file")
 
 
 class StoreRefusedError(ClavelError):

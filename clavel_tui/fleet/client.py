@@ -76,6 +76,14 @@ class FleetClient(Protocol):
         """Writes that line to known_hosts; returns the file's name."""
         ...
 
+    async def look_key(self, unit: str, key: str) -> str:
+        """The line of authorized_keys with which this public key may look at the unit, and nothing else."""
+        ...
+
+    async def install_look_key(self, unit: str, key: str) -> str:
+        """Puts that line on the unit with what it runs; returns where it stands."""
+        ...
+
     async def watch(self) -> None:
         """Goes on looking at every unit until cancelled, and settles what a crash left open."""
         ...

@@ -20,8 +20,10 @@ from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
 from clavel_tui.operations.run import Run
 from clavel_tui.operations.watch import Watch
+from clavel_tui.probe.frozen import frozen_probe
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
+from clavel_tui.remote.keys import authorized_line
 from clavel_tui.remote.trust import SshFiles, first_contact
 
 TAIL_S = 0.2
@@ -203,6 +205,7 @@ class InProcessFleet:
 
     async def trust(self, line: str) -> str:
         """See FleetClient."""
+        self._jobs()  # a read-only console changes nothing on the workstation either
         file = self._files.hosts_file
 
         def write() -> None:
@@ -215,6 +218,23 @@ class InProcessFleet:
         except OSError as error:
             raise RefusedError(f"{file} cannot be written: {error.strerror}", "name another file with --known-hosts") from error
         return str(file)
+
+    async def look_key(self, unit: str, key: str) -> str:
+        """See FleetClient."""
+        return authorized_line(self._parts.target(self._unit(unit)), key)
+
+    async def install_look_key(self, unit: str, key: str) -> str:
+        """See FleetClient."""
+        found = self._unit(unit)
+        target = self._parts.target(found)
+        if self._parts.keys is None:
+            raise self._read_only()
+        try:
+            where = await self._parts.keys.install(target, frozen_probe(found, target), key)
+        except RemoteError as error:
+            raise unit_error(error) from error
+        await self._parts.journal.record([("key", "", unit, f"a read-only key {where}: {' '.join(key.split()[2:])}")])
+        return where
 
     async def watch(self) -> None:
         """See FleetClient."""
@@ -265,8 +285,11 @@ class InProcessFleet:
 
     def _jobs(self) -> JobClient:
         if self._parts.jobs is None:
-            raise RefusedError("this console is read-only")
+            raise self._read_only()
         return self._parts.jobs
+
+    def _read_only(self) -> RefusedError:
+        return RefusedError(f"this console is read-only: {self._parts.read_only} says so")
 
     def _unknown_stack(self, unit: Unit, name: str) -> Stack:
         view = self._watch.state(unit).stack(name)

@@ -12,6 +12,7 @@ from clavel_tui.domain.unit import Fleet, Unit
 from clavel_tui.history import Journal
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
+from clavel_tui.remote.keys import KeyInstaller
 from clavel_tui.remote.runner import QueryRunner
 from clavel_tui.remote.target import Target
 
@@ -26,7 +27,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Parts:
-    """``jobs`` is None in a console that may only look. ``checkpoint`` names the journal's boundaries as they pass."""
+    """One fleet's parts.
+
+    ``jobs`` and ``keys`` are None in a console that may only look, and ``read_only`` says who wants it so. ``checkpoint``
+    is told the journal's boundaries as they pass.
+    """
 
     fleet: Fleet
     runner: QueryRunner
@@ -38,6 +43,8 @@ class Parts:
     is_alive: Callable[[str], bool]
     environment: Callable[[Unit], tuple[tuple[str, str], ...]] = lambda _unit: ()
     checkpoint: Callable[[str], None] = lambda _name: None
+    read_only: str = ""
+    keys: KeyInstaller | None = None
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def target(self, unit: Unit) -> Target:

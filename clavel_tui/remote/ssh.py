@@ -19,10 +19,10 @@ _STDERR_MOST = 64 * 1024
 _CHUNK = 32 * 1024
 _BEGIN = "-- clavel-tui begins --"
 _MARK = f"\n{_BEGIN}\n".encode()
-_SAY = f"printf '\\n%s\\n' '{_BEGIN}'; printf '\\n%s\\n' '{_BEGIN}' >&2\n"
+SAY = f"printf '\\n%s\\n' '{_BEGIN}'; printf '\\n%s\\n' '{_BEGIN}' >&2\n"
 """What a login's own start-up files said ends here: a talking .bashrc is no part of an answer."""
 _GUARDED = (
-    _SAY
+    SAY
     + """exec 3<&0 </dev/null
 { cat <&3; trap '' TERM; kill -TERM 0; sleep 1; kill -KILL 0; } >/dev/null 2>&1 &
 guard=$!
@@ -126,7 +126,7 @@ class SshRunner:
         import asyncssh
 
         guarded = _is_guarded(effect) and not resident
-        text, args = (_GUARDED, (effect.text, *effect.args)) if guarded else (_SAY + effect.text, effect.args)
+        text, args = (_GUARDED, (effect.text, *effect.args)) if guarded else (SAY + effect.text, effect.args)
         try:
             return await connection.create_process(target.line(text, args, elevated=effect.elevated), encoding=None)
         except (asyncssh.Error, OSError) as error:

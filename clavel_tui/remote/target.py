@@ -39,12 +39,15 @@ class Target:
 
     def command(self, text: str, args: Sequence[str], *, elevated: bool) -> list[str]:
         """The argv that runs ``text`` as a POSIX shell script with ``args`` as $1…, as root where ``elevated`` is asked."""
+        inner = ["env", *(f"{k}={v}" for k, v in self.variables().items()), "sh", "-c", text, "clavel", *args]
+        return [*self.sudo(elevated=elevated), *inner]
+
+    def variables(self) -> dict[str, str]:
+        """The environment that every command is given."""
         env = {"PATH": ":".join((*self.tools, *SYSTEM_PATH)), "CLAVEL_STATE": self.state, "LC_ALL": "C"}
         if self.docker_config:
             env["DOCKER_CONFIG"] = self.docker_config
-        env.update(self.environment)
-        inner = ["env", *(f"{k}={v}" for k, v in env.items()), "sh", "-c", text, "clavel", *args]
-        return [*self.sudo(elevated=elevated), *inner]
+        return {**env, **dict(self.environment)}
 
     def sudo(self, *, elevated: bool) -> list[str]:
         """-k: a cached credential must not make sudo leave the password to the command's stdin."""

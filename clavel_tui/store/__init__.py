@@ -1,5 +1,6 @@
 """SQLite: connections, pragmas and the migration runner. The only place of aiosqlite."""
 
-from clavel_tui.store.database import Database, Migration, StoreError
+from clavel_tui.store.database import Database
+from clavel_tui.store.file import Migration, StoreError
 
 __all__ = ["Database", "Migration", "StoreError"]

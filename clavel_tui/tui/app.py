@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual import on, work
@@ -52,9 +53,20 @@ class ClavelApp(App[None]):
     ]
 
     def __init__(
-        self, open_client: OpenClient, name: str, *, keep: Keep = lambda *_: None, now: Callable[[], float] = time.time
+        self,
+        open_client: OpenClient,
+        name: str,
+        *,
+        keep: Keep = lambda *_: None,
+        now: Callable[[], float] = time.time,
+        read_only: str = "",
+        theme: str = "",
+        keys: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """``read_only``: who wants that nothing is changed. ``keys``: other keys for commands, by their ids."""
         super().__init__()
+        self.read_only = read_only
+        self.set_keymap(dict(keys))
         self._keep = keep
         self._kept_at = 0.0
         self._now = now
@@ -64,9 +76,9 @@ class ClavelApp(App[None]):
         self._state: FleetState | None = None
         self._fleet = FleetScreen(name, now)
         self._history = HistoryScreen()
-        for theme in themes.THEMES:
-            self.register_theme(theme)
-        self.theme = themes.first(dict(os.environ))
+        for known in themes.THEMES:
+            self.register_theme(known)
+        self.theme = themes.first(dict(os.environ), theme)
 
     def get_default_screen(self) -> Screen[None]:
         """The fleet is what is seen first."""
@@ -134,6 +146,8 @@ class ClavelApp(App[None]):
         """Why a command cannot be used now; empty where it can."""
         if self._client is None and ident not in {"help", "quit", "fleet", "filter"}:
             return "the fleet is still being opened"
+        if self.read_only and command(ident).mutates:
+            return f"this console is read-only: {self.read_only} says so"
         if not command(ident).mutates and ident != "logs":
             return ""
         if ident in {"undo", "cancel"}:

@@ -20,6 +20,9 @@ MONO = Theme(
 THEMES = (DARK, LIGHT, MONO)
 
 
-def first(environ: dict[str, str]) -> str:
-    """The theme to begin with: NO_COLOR asks for the one without."""
-    return MONO.name if environ.get("NO_COLOR") else DARK.name
+NAMES = {"dark": DARK.name, "light": LIGHT.name, "monochrome": MONO.name}
+
+
+def first(environ: dict[str, str], wanted: str = "") -> str:
+    """The theme to begin with: the wanted one, but NO_COLOR asks for the one without."""
+    return MONO.name if environ.get("NO_COLOR") else NAMES.get(wanted, DARK.name)

@@ -9,7 +9,8 @@ from typing import Self
 
 from clavel_tui.operations import InProcessFleet
 from clavel_tui.probe import probe_query
-from clavel_tui.wiring import Settings, Wiring
+from clavel_tui.settings import Settings
+from clavel_tui.wiring import Wiring
 
 from .hosts import Hosts
 

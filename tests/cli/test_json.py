@@ -9,7 +9,8 @@ import pytest
 
 from clavel_tui.cli.parser import build
 from clavel_tui.demo import demo_fleet
-from clavel_tui.wiring import Settings, Wiring, run_verb
+from clavel_tui.settings import Settings
+from clavel_tui.wiring import Wiring, run_verb
 
 UNIT = {"name", "type", "arch", "address", "tags", "roles", "health", "reasons", "drift", "trouble", "seen_at", "os", "docker",
         "compose", "agent", "jobs", "stacks"}  # fmt: skip

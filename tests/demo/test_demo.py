@@ -18,7 +18,8 @@ from clavel_tui.cli.parser import build
 from clavel_tui.demo import Places, demo_fleet, environment
 from clavel_tui.domain.operation import Outcome, Request, Verb
 from clavel_tui.remote.serve import marked_processes
-from clavel_tui.wiring import Settings, Wiring, run_verb
+from clavel_tui.settings import Settings
+from clavel_tui.wiring import Wiring, run_verb
 
 START = "import sys; from clavel_tui.wiring import main; sys.exit(main())"
 

@@ -26,7 +26,7 @@ USERS = {"deploy": 1501, "ops": 1502, "clerk": 1503}
 
 SSHD_CONFIG = """\
 HostKey /etc/ssh/ssh_host_ed25519_key
-AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u
+AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/authorized_keys.d/%u
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 KbdInteractiveAuthentication no

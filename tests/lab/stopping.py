@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from clavel_tui.cli.parser import build
-from clavel_tui.wiring import Settings, Wiring, run_verb
+from clavel_tui.settings import Settings
+from clavel_tui.wiring import Wiring, run_verb
 
 
 def main(boundary: str, way: str, folder: str, *words: str) -> int:

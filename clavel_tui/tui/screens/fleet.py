@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
 from clavel_tui.domain.selectors import matches
@@ -19,11 +18,12 @@ from clavel_tui.tui.render import fleet as render
 from clavel_tui.tui.render.cells import Cell, Line
 from clavel_tui.tui.render.details import unit_lines
 from clavel_tui.tui.render.operations import running_lines
+from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.widgets.lines import Lines, content
 from clavel_tui.tui.widgets.listing import Listing
 
 
-class FleetScreen(Screen[None]):
+class FleetScreen(BadgedScreen):
     """What the user sees first."""
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012  as Screen declares it

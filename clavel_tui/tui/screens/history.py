@@ -7,17 +7,17 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Footer, Label
 
 from clavel_tui.domain.operation import Operation
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui.render.operations import HISTORY_COLUMNS, history_row, operation_lines
+from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.screens.reading import TextScreen
 from clavel_tui.tui.widgets.listing import Listing
 
 
-class HistoryScreen(Screen[None]):
+class HistoryScreen(BadgedScreen):
     """Operations of this workstation's journal."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.command('fleet')", "Back", show=False)]

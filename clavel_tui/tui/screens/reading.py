@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Footer, Label, Log
 
 from clavel_tui.domain import limits
@@ -15,12 +14,13 @@ from clavel_tui.domain.commands import COMMANDS, MOVES
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui.render.cells import Cell, Line, line
+from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.widgets.lines import Lines
 
 BACK: BindingType = Binding("escape,q", "app.pop_screen", "Back")
 
 
-class TextScreen(Screen[None]):
+class TextScreen(BadgedScreen):
     """A title and lines."""
 
     BINDINGS: ClassVar[list[BindingType]] = [BACK]
@@ -75,7 +75,7 @@ def shown_key(key: str) -> str:
     return {"slash": "/", "question_mark": "?"}.get(key, key)
 
 
-class LogScreen(Screen[None]):
+class LogScreen(BadgedScreen):
     """A stack's logs as they come, the last LOG_LINES of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -51,6 +51,7 @@ quick() {
 
 while IFS= read -r ask; do
     case $ask in
+    "probe "*[!0-9a-z]*) continue ;;
     "probe "*) nonce=${ask#probe } ;;
     *) continue ;;
     esac

@@ -1,0 +1,142 @@
+"""What was said: the flags, the user's file and the system's. What the system's file forbids, nothing else allows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tomllib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clavel_tui.domain.errors import Problem, SettingsError
+
+if TYPE_CHECKING:
+    from clavel_tui.remote.trust import SshFiles
+
+SYSTEM_FILE = Path("/etc/clavel-tui/config.toml")
+"""Named by no flag and no variable, so that nobody who is held by it can look elsewhere."""
+THEMES = ("dark", "light", "monochrome")
+KEYS: dict[str, tuple[type, str]] = {
+    "read_only": (bool, "true or false"),
+    "theme": (str, f"one of {', '.join(THEMES)}"),
+    "keys": (dict, 'a table of command ids and keys, such as update = "U"'),
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """One config file. All of its keys may be missing."""
+
+    read_only: bool = False
+    theme: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for this run. ``read_only`` says who wants it so; empty where changes are allowed."""
+
+    fleet: str | None = None
+    db: str | None = None
+    ssh_config: str | None = None
+    known_hosts: str | None = None
+    identity: str | None = None
+    read_only: str = ""
+    theme: str = ""
+    keys: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Settings:
+        """From parsed arguments and the two files.
+
+        Raises:
+            SettingsError: a file cannot be read or understood. It is not passed over: it might have forbidden something.
+        """
+        user, system = read_config(user_file()), read_config(SYSTEM_FILE)
+        wishes = ((system.read_only, str(SYSTEM_FILE)), (user.read_only, str(user_file())), (args.read_only, "--read-only"))
+        return cls(
+            args.fleet,
+            args.db,
+            args.ssh_config,
+            args.known_hosts,
+            args.identity,
+            read_only=next((who for wanted, who in wishes if wanted), ""),
+            theme=user.theme or system.theme,
+            keys=tuple({**system.keys, **user.keys}.items()),
+        )
+
+    @property
+    def database(self) -> Path:
+        """The journal's file."""
+        import platformdirs
+
+        return Path(self.db) if self.db else platformdirs.user_data_path("clavel-tui") / "journal.db"
+
+    @property
+    def frame(self) -> Path:
+        """What the console last showed of this fleet; beside the journal, named after where the fleet was looked for."""
+        asked = f"{self.fleet}\0{os.environ.get('CLAVEL_FLEET', '')}\0{'' if self.fleet else Path.cwd()}"
+        return self.database.with_name(f"frame-{zlib.crc32(asked.encode()):08x}.json")
+
+    @property
+    def ssh_files(self) -> SshFiles:
+        """The user's own SSH files, unless others were named."""
+        from clavel_tui.remote.trust import SshFiles
+
+        return SshFiles(
+            config=(Path(self.ssh_config),) if self.ssh_config else None,
+            known_hosts=Path(self.known_hosts) if self.known_hosts else None,
+            identity=Path(self.identity) if self.identity else None,
+        )
+
+
+def user_file() -> Path:
+    """The user's own config file."""
+    import platformdirs
+
+    return platformdirs.user_config_path("clavel-tui") / "config.toml"
+
+
+def read_config(file: Path) -> Config:
+    """A config file; one that is not there says nothing."""
+    try:
+        said = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Config()
+    except OSError as error:
+        raise SettingsError([Problem(str(file), "", None, f"cannot be read ({error.strerror}): ask who set it up")]) from error
+    except ValueError as error:
+        raise SettingsError([Problem(str(file), "", None, f"is not TOML: {error}")]) from error
+    if problems := _problems(str(file), said):
+        raise SettingsError(problems)
+    return Config(said.get("read_only", False), said.get("theme", ""), said.get("keys", {}))
+
+
+def _problems(file: str, said: dict[str, Any]) -> Sequence[Problem]:
+    found = [Problem(file, key, None, f"no such key; there are {', '.join(KEYS)}") for key in said.keys() - KEYS.keys()]
+    for key, (kind, right) in KEYS.items():
+        if key in said and not isinstance(said[key], kind):
+            found.append(Problem(file, key, said[key], f"should be {right}"))
+    if isinstance(said.get("theme"), str) and said["theme"] not in THEMES:
+        found.append(Problem(file, "theme", said["theme"], f"should be {KEYS['theme'][1]}"))
+    if isinstance(said.get("keys"), dict):
+        found += _key_problems(file, said["keys"])
+    return found
+
+
+def _key_problems(file: str, keys: dict[str, Any]) -> list[Problem]:
+    from clavel_tui.domain.commands import COMMANDS
+
+    known = [c.id for c in COMMANDS]
+    none, right = f"no such command; there are {', '.join(known)}", 'should be a key, such as "U" or "ctrl+u"'
+    found = [Problem(file, f"keys.{ident}", None, none) for ident in keys if ident not in known]
+    found += [Problem(file, f"keys.{ident}", key, right) for ident, key in keys.items() if not isinstance(key, str)]
+    taken: dict[str, str] = {}
+    for ident, key in [(c.id, keys.get(c.id, c.key)) for c in COMMANDS]:
+        if key in taken:
+            found.append(Problem(file, f"keys.{ident}", key, f"is the key of {taken[key]} already"))
+        taken[str(key)] = ident
+    return found
