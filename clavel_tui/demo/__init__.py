@@ -109,6 +109,8 @@ def _ended_kindly() -> Iterator[None]:
     """A closed terminal and a TERM are taken as a Ctrl-C, which asyncio ends a block on in good order."""
 
     def leave(_number: int, _frame: FrameType | None) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun behind an `&`: then nobody would hear it
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     if threading.current_thread() is not threading.main_thread():

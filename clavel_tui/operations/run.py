@@ -97,7 +97,7 @@ class Run:
                 await self._finish(end)
                 return
             if end.word in {"dead", "missing"}:
-                await self.settle_by_unit("")
+                await self.settle_by_unit("", patience=GIVE_UP_S)
                 return
             if end.word == "lost":
                 waited += await self._again()
@@ -105,13 +105,18 @@ class Run:
                     await self._leave_unknown(f"{self._unit.name} could not be reached for {GIVE_UP_S:.0f} s")
                     return
 
-    async def settle_by_unit(self, why: str, unstarted: Outcome = Outcome.NEVER_STARTED) -> bool:
-        """Asks the unit what became of it. False when the unit cannot be asked: then it stays unknown."""
-        try:
-            end = await self._jobs.settle(self._target, self.operation.id, self.operation.born)
-        except RemoteError as error:
-            await self._leave_unknown(error.text)
-            return False
+    async def settle_by_unit(self, why: str, unstarted: Outcome = Outcome.NEVER_STARTED, *, patience: float = 0.0) -> bool:
+        """Asks the unit what became of it, again for ``patience`` seconds; False when it cannot be asked: it stays unknown."""
+        waited = 0.0
+        while True:
+            try:
+                end = await self._jobs.settle(self._target, self.operation.id, self.operation.born)
+                break
+            except RemoteError as error:
+                if waited >= patience:
+                    await self._leave_unknown(error.text)
+                    return False
+                waited += await self._again()
         if end.word == "running":
             await self.from_offset(await self._offset())
             return True

@@ -121,6 +121,8 @@ refuse_unrun() { mkdir "$job/run" 2>/dev/null && finish refused "$1"; exit 0; }
 # A job goes on when it is asked to end, but nothing is begun on a unit that goes down: what stops there, by order, would look
 # as if it had gone bad. The system kills us soon, and whoever looks after the boot is told where we stood.
 asked_to_end() {
+    asked=1
+    [ -z "${renaming:-}" ] || return 0 # a swap of the files takes no time, and half of one is worse than a word too late
     note warn "asked to end by the system"
     while [ "$(systemctl is-system-running 2>/dev/null)" = stopping ]; do sleep 1; done
 }
@@ -329,7 +331,7 @@ settle_others() {
             finished=
             finish_most=0
             if [ ! -f "$job/result" ] && ! living; then settle_locked; fi
-        )
+        ) || finish refused "what an earlier job left cannot be mended yet, since Docker does not answer: nothing was changed"
     done
 }
 
@@ -338,7 +340,10 @@ settle_locked() {
     [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ] || settle_why="the unit was restarted"
     settle_at=$(sed -n 's/^phase=//p' "$job/state" 2>/dev/null)
     # shellcheck source=/dev/null
-    if [ -f "$job/files/body.sh" ]; then (. "$job/files/params" && . "$job/files/body.sh" && job_mend) >/dev/null 2>&1; fi
+    if [ -f "$job/files/body.sh" ]; then
+        (. "$job/files/params" && . "$job/files/body.sh" && job_mend) >/dev/null 2>&1
+        [ $? != 75 ] || { echo "! Docker does not answer yet: what this job left is mended when it does" >&2; exit 75; }
+    fi
     (finish interrupted "$settle_why while it was at: ${settle_at:-the very beginning}" "phase=${settle_at:-begun}")
 }
 

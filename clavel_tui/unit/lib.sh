@@ -88,6 +88,14 @@ newline='
 listed() { case "$newline$2$newline" in *"$newline$1$newline"*) return 0 ;; *) return 1 ;; esac; }
 holds() { case "$newline$2" in *"$newline$1/"*) return 0 ;; *) return 1 ;; esac; }
 
+# within NAME LIST: it, or a folder above it, is listed.
+within() {
+    within_f=$1
+    while ! listed "$within_f" "$2"; do
+        case $within_f in */*) within_f=${within_f%/*} ;; *) return 1 ;; esac
+    done
+}
+
 # leaves APART [BELOW]: what is compared and moved as one in this folder: the names at its top, and in place of a folder
 # that holds something of APART the names in it.
 leaves() {

@@ -84,12 +84,14 @@ needs_room() { # needs_room PATH WHAT
         finish refused "$2 has ${room:-no} MiB free, fewer than the $min_free_mib MiB that an update asks for: nothing was changed"
 }
 
-# wait_docker: a killed dockerd comes back by itself as a rule; the way back waits for it.
+# wait_docker: a killed dockerd comes back by itself as a rule; the way back waits for it, $health_s seconds at most.
 wait_docker() {
-    wait_n=$health_s
-    until D version >/dev/null 2>&1 || [ "$wait_n" -le 0 ]; do
+    wait_n=0
+    wait_begun=$(uptime_s)
+    until D version >/dev/null 2>&1; do
+        wait_n=$((wait_n + 1))
+        if [ "$wait_n" -gt "$health_s" ] || [ $(($(uptime_s) - wait_begun)) -ge "$health_s" ]; then return 1; fi
         sleep 1
-        wait_n=$((wait_n - 1))
     done
 }
 
@@ -144,7 +146,11 @@ compose_files() { # the files that Compose itself chose for the containers of th
     done
 }
 
+# recreate_mounting SERVICES: those of them that the files still name; Compose would refuse all for one that it does not know.
 recreate_mounting() {
+    [ -n "$1" ] || return 0
+    rm_known=$(compose_in "$path" config --services 2>/dev/null) || return 1
+    rm_s=$(for rm_n in $1; do if listed "$rm_n" "$rm_known"; then printf '%s ' "$rm_n"; fi; done)
     # shellcheck disable=SC2086  # service names have no blanks
-    [ -z "$1" ] || run compose_in "$path" up -d --no-build --pull never --no-deps --force-recreate $1
+    [ -z "$rm_s" ] || run compose_in "$path" up -d --no-build --pull never --no-deps --force-recreate $rm_s
 }

@@ -7,7 +7,8 @@
 # its folders, since a file that came later may be what went wrong, and is in the release that was just recorded.
 stage() {
     rm -rf "$new"
-    { cp -Rp "$1" "$new" && { [ ! -d "$path" ] || same_rights "$path" "$new"; }; } 2>>"$job/log" || { rm -rf "$new"; return 1; }
+    { cp -Rp "$1" "$new" && rights_as_here && { [ ! -d "$path" ] || same_rights "$path" "$new"; }; } 2>>"$job/log" ||
+        { rm -rf "$new"; return 1; }
     kept=$(only_here "$2")
     apart=$names$newline$kept
     # Carried over with their inodes: these, and what does not differ, so that a mount of a running service keeps its files.
@@ -20,6 +21,50 @@ stage() {
     } | grep -v '^$')
     { printf '%s' "$carried${carried:+$newline}" >"$stack_dir/carry.new"; } 2>/dev/null &&
         mv "$stack_dir/carry.new" "$stack_dir/carry" && lend && durable "$stack_dir/carry" && sync || { rm -rf "$new"; return 1; }
+    fixed=$(not_renamed)
+    [ -z "$fixed" ] || {
+        rm -rf "$new" "$stack_dir/carry"
+        finish refused "$fixed is a link, a mount point or on another disk than the folder beside $path, so it cannot be carried over by a rename: nothing was changed; name the stack's real folder, and mount what is apart beside it"
+    }
+}
+
+# rights_as_here: folders keep the owner and mode that they have on this unit, whatever is put in them: a service writes in some.
+rights_as_here() {
+    (cd "$new" && find . -mindepth 1 -type d -print) | while IFS= read -r ri_d; do
+        [ ! -d "$path/$ri_d" ] || [ -L "$path/$ri_d" ] || same_rights "$path/$ri_d" "$new/$ri_d" || exit 1
+    done
+}
+
+# not_renamed: the first place from which `mv` would copy and delete instead of rename: a service that runs would go on
+# writing to what was deleted. A hard link is refused exactly where a rename is; some file systems know no links, but perl.
+not_renamed() {
+    [ -d "$path" ] || return 0
+    if [ -L "$path" ] || is_mount "$path"; then printf '%s\n' "$path" && return; fi
+    printf '%s\n' . "$carried" | while IFS= read -r nr_f; do
+        [ -n "$nr_f" ] && [ -e "$path/$nr_f" ] || continue
+        if [ "$nr_f" != . ] && is_mount "$path/$nr_f"; then printf '%s\n' "$path/$nr_f" && break; fi
+        case $nr_f in */*) nr_d=$path/${nr_f%/*} ;; *) nr_d=$path ;; esac
+        [ "$nr_d" != "${nr_last:-}" ] || continue
+        nr_last=$nr_d
+        renames "$nr_d" "$new" || { printf '%s\n' "$nr_d" && break; }
+    done
+}
+renames() {
+    ren_f=.clavel-rename-$id
+    { : >"$1/$ren_f"; } 2>/dev/null || return 1
+    ln "$1/$ren_f" "$2/$ren_f" 2>/dev/null ||
+        { have perl && perl -e 'rename($ARGV[0], $ARGV[1]) or exit 1' "$1/$ren_f" "$2/$ren_f"; }
+    ren_rc=$?
+    rm -f "$1/$ren_f" "$2/$ren_f"
+    return "$ren_rc"
+}
+is_mount() {
+    im_real=$(cd "$1" 2>/dev/null && pwd -P | sed 's/ /\\040/g') || return 1
+    if [ -r /proc/self/mountinfo ]; then
+        cut -d ' ' -f 5 /proc/self/mountinfo | grep -qxF -e "$im_real"
+    else
+        mount | grep -qF -e " on $im_real ("
+    fi
 }
 
 # only_here keep|exact [BELOW]: what no update put there and the folder to be does not have; outermost names, data left out.
@@ -39,10 +84,10 @@ only_here() {
 in_new() { [ -e "$new/$1" ] || [ -L "$new/$1" ]; }
 
 # lend: until the swap copies stand in for what will be carried over, so that Compose finds its env files in the folder to be.
-# A large file is none that Compose reads.
+# What is large is nothing that Compose reads.
 lend() {
     printf '%s\n' "$kept" | while IFS= read -r lend_f; do
-        if [ -z "$lend_f" ] || [ -n "$(find "$path/$lend_f" -prune -type f -size +2048)" ]; then continue; fi
+        if [ -z "$lend_f" ] || [ "$(du -sk "$path/$lend_f" 2>/dev/null | cut -f 1)" -gt 1024 ]; then continue; fi
         folder_for "$lend_f" "$path" "$new" && cp -Rp "$path/$lend_f" "$new/$lend_f" || exit 1
     done 2>>"$job/log"
 }
@@ -59,38 +104,68 @@ alike() {
 
 # changed_names: what the swap replaces.
 changed_names() {
-    carried=$(cat "$stack_dir/carry")
     { (cd "$new" && leaves "$apart"); (cd "$path" 2>/dev/null && leaves "$apart"); } | LC_ALL=C sort -u | while IFS= read -r ch_f; do
         listed "$ch_f" "$carried" || printf '%s\n' "$ch_f"
     done
 }
 
+# swap_in: in three steps, each of which tells whoever comes after a death what stands where. The stand-ins go; the list is
+# named `carrying`, and from then on what bears a name of it in the folder to be is the thing itself; renames follow.
 swap_in() {
+    renaming=1
     rm -rf "$old"
     while IFS= read -r swap_f; do
-        if [ ! -e "$path/$swap_f" ] && [ ! -L "$path/$swap_f" ]; then continue; fi
-        rm -rf "${new:?}/$swap_f" && folder_for "$swap_f" "$path" "$new" && mv "$path/$swap_f" "$new/$swap_f" || return 1
+        if here "$path/$swap_f"; then rm -rf "${new:?}/$swap_f" || return 1; fi
     done <"$stack_dir/carry"
+    mv "$stack_dir/carry" "$stack_dir/carrying" && durable "$stack_dir" || return 1
+    while IFS= read -r swap_f; do
+        here "$path/$swap_f" || continue
+        folder_for "$swap_f" "$path" "$new" && mv "$path/$swap_f" "$new/$swap_f" || return 1
+    done <"$stack_dir/carrying"
     if [ -d "$path" ]; then mv "$path" "$old" || return 1; fi
-    mv "$new" "$path"
+    mv "$new" "$path" || return 1
+    renaming=
+    [ -z "${asked:-}" ] || asked_to_end
 }
+here() { [ -e "$1" ] || [ -L "$1" ]; }
 
 # swap_out: the folder as it was before swap_in, from wherever that stood still. Only renames: it works on a full disk.
+# What came to stand in its place meanwhile (Docker makes a missing mount anew at boot) is put aside, never deleted.
 swap_out() {
+    if [ ! -f "$stack_dir/carrying" ]; then # nothing was moved yet
+        rm -rf "$new" "$stack_dir/carry"
+        return 0
+    fi
     if [ -d "$old" ] && [ ! -d "$new" ] && [ -d "$path" ]; then mv "$path" "$new" || return 1; fi
     swap_to=$path
-    [ ! -d "$old" ] || swap_to=$old
-    if [ -d "$new" ] && [ -d "$swap_to" ] && [ -f "$stack_dir/carry" ]; then
-        while IFS= read -r swap_f; do
-            if [ -e "$swap_to/$swap_f" ] || [ -L "$swap_to/$swap_f" ] || ! in_new "$swap_f"; then continue; fi
-            folder_for "$swap_f" "$new" "$swap_to" && mv "$new/$swap_f" "$swap_to/$swap_f" || return 1
-        done <"$stack_dir/carry"
+    if [ -d "$old" ]; then
+        swap_to=$old
+        [ ! -d "$path" ] || aside "$path" || return 1
     fi
-    [ ! -d "$old" ] || mv "$old" "$path" || return 1
-    rm -rf "$new" "$stack_dir/carry"
+    if [ -d "$new" ] && [ -d "$swap_to" ]; then
+        while IFS= read -r swap_f; do
+            in_new "$swap_f" || continue
+            if here "$swap_to/$swap_f"; then aside "$swap_to/$swap_f" || return 1; fi
+            folder_for "$swap_f" "$new" "$swap_to" && mv "$new/$swap_f" "$swap_to/$swap_f" || return 1
+        done <"$stack_dir/carrying"
+        if [ -f "$stack_dir/carry" ]; then bring_more <"$stack_dir/carry" || return 1; fi
+    fi
+    if [ -d "$old" ]; then mv "$old" "$path" || return 1; fi
+    swap_done
+}
+bring_more() { # what a new service wrote in a place that was no data before
+    while IFS= read -r swap_f; do
+        if here "$swap_to/$swap_f" || ! in_new "$swap_f"; then continue; fi
+        folder_for "$swap_f" "$new" "$swap_to" && mv "$new/$swap_f" "$swap_to/$swap_f" || return 1
+    done
+}
+aside() {
+    put_aside=$1.clavel-found.$id
+    warn "something else stood at $1: it is at $put_aside now"
+    mv "$1" "$put_aside"
 }
 
-swap_done() { rm -rf "$old" "$new" "$stack_dir/carry"; }
+swap_done() { rm -rf "$old" "$new" "$stack_dir/carry" "$stack_dir/carrying"; }
 
 # mounted <container lines: "SERVICE name", a name for each place in the stack's folder that it mounts; "." is all of it.
 mounted() {
@@ -127,8 +202,24 @@ writing() {
     done | LC_ALL=C sort -u | tr '\n' ' '
 }
 
-# halt SERVICES: stopped for the swap; `up` starts them again.
+# halt SERVICES: stopped for the swap; `up` starts them again. By their containers: a service that is in no file any more has one.
 halt() {
-    # shellcheck disable=SC2086  # service names have no blanks
-    [ -z "$1" ] || run compose_in "$path" stop $1
+    [ -n "$1" ] || return 0
+    halt_ids=$(container_lines "$project" | ids_of "$1")
+    # shellcheck disable=SC2086  # ids are hexadecimal
+    [ -z "$halt_ids" ] || run limit "$up_s" docker stop $halt_ids
+}
+
+# go_on SERVICES: those that were stopped for a swap that did not come about.
+go_on() {
+    [ -n "$1" ] || return 0
+    go_ids=$(ids_of "$1" <"$before")
+    # shellcheck disable=SC2086  # ids are hexadecimal
+    [ -z "$go_ids" ] || run limit "$up_s" docker start $go_ids
+}
+
+ids_of() { # ids_of SERVICES <container lines: those of their containers that run
+    while IFS=$tab read -r _ id_s id_c _ id_st _; do
+        case " $1  $id_st" in *" $id_s "*" running") printf '%s ' "$id_c" ;; esac
+    done
 }

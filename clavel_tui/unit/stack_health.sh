@@ -25,10 +25,12 @@ unwell() {
 # What was seen stays in memory: on a full disk an empty file would read as "nothing is wrong".
 judge() {
     judge_n=0
+    judge_begun=$(uptime_s)
     judge_ok=0
     judge_bad=0
     judge_first=
-    while [ "$judge_n" -lt "$health_s" ]; do
+    # Both are counted: a hung engine makes a round last long, and not every system tells its uptime.
+    while [ "$judge_n" -lt "$health_s" ] && [ $(($(uptime_s) - judge_begun)) -lt "$health_s" ]; do
         if cancelled && [ -z "${returning:-}" ]; then why="cancelled during activation" && return 1; fi
         if ! judge_seen=$(container_lines "$project" 2>/dev/null); then
             judge_bad_ones="docker does not answer"

@@ -35,20 +35,30 @@ data_names() {
             if [ -n "$data_n" ] && [ -e "$1/$data_n" ]; then printf '%s/\n' "$data_n"; fi
         done
         { cat "$stack_dir/mounts" 2>/dev/null; data_mounts "$1" "$2"; } | LC_ALL=C sort -u | while IFS= read -r data_n; do
-            written "$1" "$data_n"
+            if [ "$data_n" = . ]; then written_in "$1" .; else written "$1" "$data_n"; fi
         done
     } | LC_ALL=C sort -u | outermost
 }
 
-# data_mounts PATH PROJECT: folders inside PATH that containers of the project may write to.
+# data_mounts PATH PROJECT: places inside PATH that containers of the project may write to; "." is all of it. A named volume
+# may lie there too, and both may be named by another way that leads there.
 data_mounts() {
     data_ids=$(D ps -aq --no-trunc --filter "label=com.docker.compose.project=$2")
-    # shellcheck disable=SC2086  # ids are hexadecimal
-    [ -z "$data_ids" ] || D inspect --type container --format \
-        '{{range .Mounts}}{{if and .RW (eq .Type "bind")}}{{println .Source}}{{end}}{{end}}' $data_ids |
-        while IFS= read -r data_src; do
-            case $data_src in "$1"/*) printf '%s\n' "${data_src#"$1"/}" ;; esac
+    data_real=$(cd "$1" 2>/dev/null && pwd -P)
+    {
+        # shellcheck disable=SC2086  # ids are hexadecimal
+        [ -z "$data_ids" ] || D inspect --type container --format \
+            '{{range .Mounts}}{{if and .RW (eq .Type "bind")}}{{println .Source}}{{end}}{{end}}' $data_ids
+        D volume ls -q --filter "label=com.docker.compose.project=$2" | while IFS= read -r data_v; do
+            D volume inspect --format '{{index .Options "device"}}' "$data_v"
         done
+    } | while IFS= read -r data_src; do
+        case $data_src in
+        "$1" | "$data_real") [ -z "$data_src" ] || printf '.\n' ;;
+        "$1"/*) printf '%s\n' "${data_src#"$1"/}" ;;
+        "${data_real:-/nowhere}"/*) printf '%s\n' "${data_src#"$data_real"/}" ;;
+        esac
+    done
 }
 
 # written PATH NAME: its outermost part that no update put there; where updates put NAME too, what else is in it.
@@ -61,7 +71,11 @@ written() {
         written_left=${written_left#*/}
         if ! managed "$written_at"; then printf '%s/\n' "$written_at" && return; fi
     done
+    written_in "$1" "$2"
+}
+written_in() { # written_in PATH FOLDER: what is in a folder and no update put there
     (cd "$1" && [ -d "$2" ] && find "./$2" -mindepth 1 -maxdepth 1 -print) | while IFS= read -r written_f; do
+        written_f=${written_f#./}
         written_f=${written_f#./}
         if ! managed "$written_f"; then printf '%s/\n' "$written_f"; elif [ -d "$1/$written_f" ]; then written "$1" "$written_f"; fi
     done
@@ -79,7 +93,7 @@ outermost() { # <sorted names that end in a slash: those that are not inside ano
 # managed NAME: an update put it there from the repository, or is about to: then $stage_in holds what it will put.
 managed() { listed "$1" "$managed_all"; }
 know_managed() {
-    managed_all=./$newline$(cat "$stack_dir/managed" 2>/dev/null)
+    managed_all=./$newline$(cat "$stack_dir/managed" ${also_managed:+"$also_managed"} 2>/dev/null)
     [ -z "${stage_in:-}" ] || managed_all=$managed_all$newline$(paths_in "$stage_in")
 }
 paths_in() { (cd "$1" && find . -mindepth 1 -print) | sed 's|^\./||'; }
@@ -98,7 +112,11 @@ files_sum() { tree_lines "$1" "$2" 2>/dev/null | sha256; }
 
 # project_of PATH: the project's name as Compose itself sees it there.
 project_of() {
-    (cd "$1" 2>/dev/null && D compose config 2>/dev/null) | sed -n 's/^name: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' | head -n 1
+    po=$( (cd "$1" 2>/dev/null && D compose config 2>/dev/null) | sed -n 's/^name: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' | head -n 1)
+    # A file that somebody broke names none, but what was made of it still runs.
+    [ -n "$po" ] || po=$(D ps -a --filter "label=com.docker.compose.project.working_dir=$1" \
+        --format '{{.Label "com.docker.compose.project"}}' | head -n 1)
+    printf '%s\n' "$po"
 }
 
 slug() { # an image name takes no capitals and no dots in a row; the hash keeps two services apart

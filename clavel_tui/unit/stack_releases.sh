@@ -5,21 +5,52 @@
 
 # record HEALTH: keep what runs as a release; prints nothing, sets $recorded. Immutable but for its `seen` file.
 record() {
+    record_it "$1" || { rm -rf "$stack_dir/releases/.new" "$stack_dir"/releases/*/archive.new; return 1; }
+}
+
+record_it() {
+    record_kib=$(cd "$path" 2>/dev/null && leaves "$names" | while IFS= read -r rk_f; do
+        listed "$rk_f" "$names" || du -sk "./$rk_f"
+    done | cut -f 1 | paste -s -d + - | sed 's/^$/0/')
+    room=$(free_mib "$state")
+    record_mib=$(((${record_kib:-0}) / 1024 + 1))
+    if [ "$record_mib" -ge "${room:-0}" ]; then
+        warn "the folder's files take $record_mib MiB, and $state has ${room:-no} MiB free: say what is data in unit.toml"
+        return 1
+    fi
     fresh=$stack_dir/releases/.new
     rm -rf "$fresh"
     { mkdir "$fresh" "$fresh/folder" && copy_stack "$path" "$fresh/folder" "$names"; } 2>>"$job/log" || return 1
     record_lines >"$fresh/manifest" || return 1
     recorded=$(grep -v "^tools" "$fresh/manifest" | cut -f 1-4 | sha256 | cut -c 1-12)
-    if [ -d "$stack_dir/releases/$recorded" ]; then
+    if [ -d "$stack_dir/releases/$recorded" ] && whole "$recorded"; then
         rm -rf "$fresh"
     else
-        { cp "$before" "$fresh/containers" && remember_managed "$stack_dir/managed" "$fresh/managed" &&
-            durable "$fresh/manifest"; } 2>/dev/null || return 1
+        rm -rf "${stack_dir:?}/releases/$recorded"
+        { cp "$before" "$fresh/containers" && remember_managed "$stack_dir/managed" "$fresh/managed"; } 2>/dev/null || return 1
+        sync
         mv "$fresh" "$stack_dir/releases/$recorded" || return 1
     fi
     # Also where it was recorded before: a prune may have taken what kept its images, and archive may be new.
     keep_images "$recorded" && { [ "$archive" != 1 ] || archive_images "$recorded"; } || return 1
     mark "$recorded" "$1"
+}
+
+# whole RELEASE: its files are still those that were recorded; a power cut or a hand may have changed them.
+whole() {
+    [ "$(files_sum "$stack_dir/releases/$1/folder" "")" = "$(sed -n "s/^files$tab//p" "$stack_dir/releases/$1/manifest")" ]
+}
+
+# other_files RELEASE: recorded files that do not stand in the stack's folder as they were recorded; data is left out.
+other_files() {
+    {
+        tree_lines "$path" "$names"
+        tree_lines "$path" "$names"
+        sed -n "s/^file$tab//p" "$stack_dir/releases/$1/manifest" | grep -v '^dir '
+    } | LC_ALL=C sort | uniq -u | while IFS= read -r of_l; do
+        of_f=${of_l#* * ./}
+        within "$of_f" "$names" || printf '%s ' "$of_f"
+    done
 }
 
 mark() { # mark RELEASE HEALTH: when it was last seen to run, and how it did; without HEALTH as it was known before

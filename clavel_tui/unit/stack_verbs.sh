@@ -10,7 +10,8 @@ update() {
     stage_in=$job/files/stage/$base
     [ ! -s "$stack_dir/held" ] || [ "$unhold" = 1 ] ||
         finish refused "$stack is held at $(cut -f 2 "$stack_dir/held"): release the hold first"
-    needs_room "$(docker_root)" "Docker's disk"
+    room_at=$(docker_root)
+    [ ! -d "$room_at" ] || needs_room "$room_at" "Docker's disk" # a virtual machine's disk is not seen from here
     needs_room "$state" "the disk of $state"
     know_data "${project:-$base}" || finish refused "the disk of $state is full: nothing was changed"
     stage "$stage_in" keep || finish refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
@@ -51,8 +52,11 @@ update() {
     mounts=$(mounting <"$before")
     halted=$(writing <"$before")
     remember phase=swapping "target=$target" "halted=$halted" || give_up refused "the disk of $state is full: nothing was changed"
-    halt "$halted"
-    swap_in || { swap_out && go_on "$halted" && give_up failed "the files could not be put in place: put back as they were"; }
+    halt "$halted" || { go_on "$halted"; give_up failed "these could not be stopped for the swap of the files: $halted"; }
+    swap_in || {
+        unswap
+        give_up failed "the files could not be put in place: put back as they were"
+    }
     remember phase=activating "target=$target" || come_back "the disk of $state is full"
     bring_up || come_back "docker compose up failed: $(tail_of_log)"
     cancelled && come_back "cancelled during activation"
@@ -136,10 +140,10 @@ right_images() {
     [ -z "$wrong" ]
 }
 
-# go_on SERVICES: those that were stopped for a swap that did not come about.
-go_on() {
-    # shellcheck disable=SC2086  # service names have no blanks
-    [ -z "$1" ] || run compose_in "$path" start $1
+# unswap: after a swap that failed half-way.
+unswap() {
+    swap_out || finish failed "the files stand half-way, in $path, $old and $new: data is in one of them" "target=$target"
+    go_on "$halted" || warn "these could not be started again: $halted"
 }
 
 # give_up: nothing runs differently yet; the references that `pull` moved are put back.
@@ -157,17 +161,20 @@ come_back() {
     if [ -z "$target" ]; then first_failed "$1"; fi
     [ "$on_failure" != leave ] || { settle_files && finish failed "left as it is, as asked: $1" "target=$target"; }
     returning=1
-    wait_docker
+    if ! wait_docker; then
+        swap_out || warn "the files could not all be put back"
+        finish failed "it went bad ($1), and Docker does not answer: files are back at $target; roll back to it when Docker answers" "target=$target"
+    fi
     back_now=$(container_lines "$project") || back_now=$(cat "$before")
     mounts=$(printf '%s\n' "$back_now" | mounting)
-    halt "$(printf '%s\n' "$back_now" | writing)"
+    halt "$(printf '%s\n' "$back_now" | writing)" || warn "some services could not be stopped for the swap of the files"
     remember phase=returning "target=$target"
     # What a new service wrote meanwhile stays too.
     data_names "$path" "$project" 2>/dev/null >>"$stack_dir/carry"
     swap_out || warn "the files could not all be put back"
     retag "$target"
-    up "$target" || finish failed "it went bad ($1), and the way back to $target failed: $(tail_of_log)" "target=$target"
-    recreate_mounting "$mounts"
+    up "$target" && recreate_mounting "$mounts" ||
+        finish failed "it went bad ($1), and the way back to $target failed: $(tail_of_log)" "target=$target"
     verify_release "$target" || finish failed "it went bad ($1); after the way back these services do not run what was recorded: $wrong" "target=$target"
     judge "$known" || finish failed "it went bad ($1); it is back at $target, which is not well now: $why" "target=$target"
     mark "$target" "$(health_word "$known")"
@@ -187,15 +194,18 @@ rollback() {
     step check
     workplace
     look
-    mend_files
     release_d=$stack_dir/releases/$release
+    also_managed=$release_d/managed
+    mend_files
     [ -f "$release_d/manifest" ] || finish refused "there is no release $release of $stack on this unit"
+    whole "$release" || finish refused "the files of release $release are not those that were recorded: it is damaged"
     lost=$(missing_images "$release")
     [ -z "$lost" ] || finish refused "release $release is not restorable here: the image is gone of: $lost"
     was_project=$(sed -n "s/^project$tab//p" "$release_d/manifest")
     [ ! -s "$before" ] || [ "$was_project" = "$project" ] ||
         finish refused "release $release was the project $was_project, and $project runs now: remove $stack first"
     known=
+    know_data "${project:-$base}" || finish refused "the disk of $state is full: nothing was changed"
 
     step record
     target=
@@ -208,20 +218,24 @@ rollback() {
     project=$was_project
     changed=$(changed_names)
     halted=$(writing <"$before")
-    remember phase=swapping "target=$target" "to=$release" "halted=$halted" || { rm -rf "$new" && finish refused "the disk of $state is full: nothing was changed"; }
     cancelled && refuse_as cancelled "cancelled before anything was changed"
+    remember phase=swapping "target=$target" "to=$release" "halted=$halted" || refuse "the disk of $state is full: nothing was changed"
 
     step activate
     mounts=$(mounting <"$before")
-    halt "$halted"
-    swap_in || { swap_out && go_on "$halted" && finish failed "the recorded files could not be put in place: nothing was changed"; }
+    halt "$halted" || { go_on "$halted"; refuse_as failed "these could not be stopped for the swap of the files: $halted"; }
+    swap_in || {
+        unswap
+        finish failed "the recorded files could not be put in place: nothing was changed"
+    }
     remember phase=activating "target=$target" "to=$release"
     retag "$release"
-    up "$release" || finish failed "docker compose up failed on the way to $release: $(tail_of_log)" "target=$target"
-    recreate_mounting "$mounts"
+    up "$release" && recreate_mounting "$mounts" || half "docker compose up failed on the way to $release: $(tail_of_log)"
 
     step verify
-    verify_release "$release" || finish failed "these services do not run what was recorded: $wrong"
+    verify_release "$release" || half "these services do not run what was recorded: $wrong"
+    wrong=$(other_files "$release")
+    [ -z "$wrong" ] || half "these files are not what was recorded: $wrong"
     step health
     judged_word=healthy
     judge "" || judged_word=unwell
@@ -233,6 +247,13 @@ rollback() {
     [ "$judged_word" = healthy ] ||
         finish failed "release $release runs again exactly as recorded, and is held, but is not well: $why" "release=$release" "from=$target"
     finish succeeded "release $release runs again: images and files verified; held there" "release=$release" "from=$target"
+}
+
+# half WHY: the recorded files stand, but what runs is not what was recorded. What ran before is release $target.
+half() {
+    remember_managed "$release_d/managed" "$stack_dir/managed"
+    swap_done
+    finish failed "$1" "target=$target"
 }
 
 hold_now() {
@@ -284,23 +305,32 @@ remove_stack() {
 
 # ---------------------------------------------------------------- after a job that died
 
-# mend_files: a dead job may have stopped between two renames. Until `up` nothing runs differently: back as it was.
+# mend_files: a dead job may have stopped between two renames. Until `up` nothing runs differently: back as it was. A swap that
+# was whole and that nobody settled stays; what it replaced is in a release.
 mend_files() {
-    if [ ! -d "$path" ] || { [ -d "$new" ] && [ ! -d "$old" ]; }; then
+    if [ -d "$path" ] && [ -d "$old" ] && [ ! -d "$new" ]; then swap_done; fi
+    if here "$old" || here "$new" || [ -f "$stack_dir/carrying" ]; then
         swap_out || finish refused "$path was left half-way by a dead job and cannot be mended"
         look
     fi
 }
 
-# job_mend: called by `settle`, under the lock, for a job that is dead.
+# job_mend: called by `settle`, under the lock, for a job that is dead. 75: not yet, since Docker does not answer.
 job_mend() {
-    case $(sed -n 's/^phase=//p' "$job/state") in
-    recorded | swapping)
-        swap_out
-        mend_target=$(sed -n 's/^target=//p' "$job/state")
-        [ -z "$mend_target" ] || [ "$verb" != update ] || retag "$mend_target"
-        go_on "$(sed -n 's/^halted=//p' "$job/state")"
+    mend_phase=$(sed -n 's/^phase=//p' "$job/state")
+    mend_target=$(sed -n 's/^target=//p' "$job/state")
+    before=$job/work/before
+    case $mend_phase in
+    recorded) rm -rf "$new" "$stack_dir/carry" ;;
+    swapping) swap_out ;;
+    *)
+        if [ ! -d "$path" ] || { [ -d "$old" ] && [ -d "$new" ]; }; then swap_out; fi
+        return
         ;;
-    *) [ -d "$path" ] || swap_out ;;
     esac
+    D version >/dev/null 2>&1 || return 75
+    [ -z "$mend_target" ] || [ "$verb" != update ] || retag "$mend_target"
+    go_on "$(sed -n 's/^halted=//p' "$job/state")"
+    # What was put aside is what Docker made at boot: services that run have it in hand.
+    [ -z "${put_aside:-}" ] || run compose_in "$path" restart
 }

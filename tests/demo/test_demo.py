@@ -187,8 +187,12 @@ def test_logs_tell_of_the_version_that_runs(demo: Demo) -> None:
     assert "app 1.9.2 is starting" in out
 
 
+AS_TYPED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+"""Whatever began the tests may have wished to be left alone by a Ctrl-C; a person's shell does not."""
+
+
 def spawn(*words: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-c", START, "demo", *words]
+    line = [sys.executable, "-c", AS_TYPED + START, "demo", *words]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 

@@ -45,7 +45,7 @@ class Case:
     def __init__(self, lab: Lab, folder: Path, host: str = "h1", **table: object) -> None:
         self.lab, self.host, self.folder = lab, lab.host(host), folder
         self.console = Console(lab, folder)
-        self.host.exec("pkill -9 -f /var/lib/clavel/jobs/; rm -f /run/hook /run/go", check=False)  # of a test that failed
+        self.host.exec("pkill -9 -f '[/]var/lib/clavel/jobs/'; rm -f /run/hook /run/go", check=False)  # of a test that failed
         self.places = Places(self.console)
         self.web = self.places(host, "web", **table)
         push(lab, "app", "v1")
@@ -83,8 +83,8 @@ class Case:
         folder.mkdir(parents=True)
         words = (console or self.console)._argv("update", "web", "--unit", self.host.name, "--yes", "--json")[1:]
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.lab.stopping", boundary, way, str(folder), "--", *words],
-            cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-P", "-m", "tests.lab.stopping", boundary, way, str(folder), "--", *words],
+            env={**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT}"}, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def go(self) -> None:

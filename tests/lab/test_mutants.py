@@ -61,7 +61,7 @@ def survives_a_prune(lab: Lab, folder: Path) -> None:
 
 LYING = """\
 #!/bin/sh
-case " $* " in *" compose "*" up "*) exit 0 ;; esac
+case " $* " in *" compose up "*) exit 0 ;; esac
 exec /usr/bin/docker "$@"
 """
 
@@ -101,11 +101,30 @@ def dies_between_two_renames(lab: Lab, folder: Path) -> None:
         wait_for(
             "the folder is away", lambda: case.host.exec("ls /srv").stdout.split() == ["web.clavel-new", "web.clavel-old"], 60
         )
-        case.host.exec("pkill -9 -f /var/lib/clavel/jobs/; pkill -9 -f 'sleep 600'")
+        case.host.exec("pkill -9 -f '[/]var/lib/clavel/jobs/'; pkill -9 -f '[s]leep 600'", check=False)
     finally:
         case.host.exec("rm /usr/local/bin/mv")
     assert "swapping" in ended(process).ends(8).text
     case.unchanged()
+
+
+def meets_an_impostor(lab: Lab, folder: Path) -> None:
+    """Killed when the data has moved; Docker makes the mount anew at boot. The real data comes back, the other is put aside."""
+    case = Case(lab, folder)
+    case.renew()
+    case.host.put("/usr/local/bin/mv", '#!/bin/sh\n/bin/mv "$@"\n[ "$2" != /srv/web.clavel-new/data ] || sleep 600\n', 0o755)
+    try:
+        process = case.start()
+        wait_for("the data has moved", lambda: not case.host.exec("ls -d /srv/web/data", check=False).stdout, 60)
+        case.host.exec("mkdir /srv/web/data && echo impostor >/srv/web/data/kept")
+        case.host.exec("pkill -9 -f '[/]var/lib/clavel/jobs/'; pkill -9 -f '[s]leep 600'", check=False)
+    finally:
+        case.host.exec("rm /usr/local/bin/mv")
+    ended(process).ends(8)
+    assert case.web.by_hand("cat data/kept") == "precious\n"
+    assert case.web.by_hand("cat data.clavel-found.*/kept") == "impostor\n"
+    assert case.web.by_hand("cat note") == "old"
+    assert case.host.exec("ls -A /srv").stdout.split() == ["web"]
 
 
 # ---------------------------------------------------------------- mutants
@@ -128,12 +147,21 @@ MUTANTS = (
     Mutant("tags are not put back", "stack.sh", "untagged=$(retag_lines", "untagged=; : $(:", returns),
     Mutant("what runs is not verified", "stack_health.sh", "\nverify_release() {\n", "\nverify_release() {\n    return 0\n", meets_an_up_that_lies),
     Mutant("health is not judged", "stack_verbs.sh", 'judge "$known" || come_back "$why"', ":", returns),
-    Mutant("the way back leaves the files", "stack_verbs.sh", 'swap_out || warn "the files', ': || warn "the files', returns),
-    Mutant("the files come after `up`", "stack_verbs.sh", "swap_in || { swap_out && give_up", "bring_up && swap_in || { swap_out && give_up", adds_a_service),
-    Mutant("a dead job's swap is not mended", "stack_verbs.sh", "recorded | swapping)\n        swap_out", "recorded | swapping)\n        :", dies_between_two_renames),
-    Mutant("the state comes after the effect", "stack_verbs.sh", 'remember phase=swapping "target=$target" || give_up', ": || give_up", dies_between_two_renames),
+    Mutant("the way back leaves the files", "stack_verbs.sh", '/carry"\n    swap_out || warn', '/carry"\n    : || warn', returns),
+    Mutant("the files come after `up`", "stack_verbs.sh", "swap_in || {\n        unswap\n        give_up", "bring_up && swap_in || {\n        unswap\n        give_up", adds_a_service),
+    Mutant("a dead job's swap is not mended", "stack_verbs.sh", "swapping) swap_out ;;", "swapping) ;;", dies_between_two_renames),
+    Mutant("what came meanwhile is taken for the data", "stack_files.sh", 'if here "$swap_to/$swap_f"; then aside', 'if here "$swap_to/$swap_f"; then continue; aside', meets_an_impostor),
+    Mutant("the state comes after the effect", "stack_verbs.sh", 'remember phase=swapping "target=$target" "halted=$halted" || give_up', ": || give_up", dies_between_two_renames),
 )  # fmt: skip
-SCENARIOS = (returns, meets_a_change, survives_a_prune, meets_an_up_that_lies, adds_a_service, dies_between_two_renames)
+SCENARIOS = (
+    returns,
+    meets_a_change,
+    survives_a_prune,
+    meets_an_up_that_lies,
+    adds_a_service,
+    dies_between_two_renames,
+    meets_an_impostor,
+)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)

@@ -513,3 +513,107 @@ def test_update_is_confirmed_over_a_new_connection(scene: Scene) -> None:
     assert web.host.exec(["cat", f"{job}/ack"]).stdout.strip() == done.operation["id"]
     assert "step confirm" in web.host.exec(["cat", f"{job}/log"]).stdout
     assert web.page("app") == "app v2"
+
+
+# ---------------------------------------------------------------- folders that are not only ours
+
+
+@beside("h3")
+def test_folder_that_cannot_be_renamed_is_refused(scene: Scene) -> None:
+    """A mount point, a link, data on a disk of its own: `mv` would copy under a running service. Nothing was changed."""
+    lab = scene.shelf
+    web = scene.place("web")
+    app = service(push(lab, "app", "v1"), volumes=["./data:/data"])
+    web.files(stack({"app": app}))
+    web.update().ends(SUCCEEDED)
+    web.by_hand("echo precious >data/kept")
+    for text, undo in (
+        ("mount -t tmpfs none data && echo precious >data/kept", "umount data"),
+        ("cp -a /srv/web /srv/real && mount --bind /srv/real /srv/web", "umount /srv/web; rm -r /srv/real"),
+    ):
+        web.host.exec(f"cd /srv/web && {text}")
+        web.files(stack({"app": app}) | {"note": text})
+        assert "mount point" in web.update().ends(REFUSED).text
+        assert web.read("data/kept") == "precious\n"
+        web.host.exec(f"cd / && cd /srv/web && {undo}" if undo == "umount data" else undo)
+        assert scene.console.lab.host(scene.host).exec("ls -A /srv").stdout.split() == ["web"]
+    web.update().ends(SUCCEEDED)
+    assert web.read("data/kept") == "precious\n"
+
+
+@beside("h3")
+def test_owner_of_a_folder_and_files_below_a_mount_of_it_all(scene: Scene) -> None:
+    """A folder of the repository keeps the owner that it has on the unit; what a service writes beside our files is its own."""
+    lab = scene.shelf
+    web = scene.place("web")
+    services = {"app": service(push(lab, "app", "v1"), volumes=["./conf:/conf", "./:/all"])}
+    web.files(stack(services) | {"conf/a": "1"})
+    web.update().ends(SUCCEEDED)
+    web.by_hand("chown 1000:1000 conf && chmod 750 conf && echo one >conf/app.db && echo one >top.db")
+    push(lab, "app", "v2")
+    web.files(stack(services) | {"conf/a": "2"})
+    web.update().ends(SUCCEEDED)
+    assert web.by_hand("stat -c '%u %a' conf") == "1000 750\n"
+    web.by_hand("echo two >conf/app.db && echo two >top.db")
+    web.rollback().ends(SUCCEEDED)
+    assert (web.read("conf/a"), web.read("conf/app.db"), web.read("top.db")) == ("1", "two\n", "two\n")
+    assert web.by_hand("stat -c '%u %a' conf") == "1000 750\n"
+
+
+@beside("h2")
+def test_service_with_mounted_files_comes_and_goes(scene: Scene) -> None:
+    """An update that takes a service away with the file that it mounted; and back, and there again."""
+    lab = scene.shelf
+    web = scene.place("web")
+    app = service(push(lab, "app", "v1"), volumes=["./app.conf:/www/conf:ro"])
+    worker = service(tagged(lab, "app"), volumes=["./worker.conf:/www/conf:ro"])
+    both = stack({"app": app, "worker": worker}) | {"app.conf": "one", "worker.conf": "one"}
+    web.files(both)
+    web.update().ends(SUCCEEDED)
+    web.files(stack({"app": app}) | {"app.conf": "two"})
+    web.update().ends(SUCCEEDED)
+    assert set(web.runs()) == {"app"}
+    assert web.page("app", "conf") == "two"
+    good = web.seen()["running"]
+    web.rollback().ends(SUCCEEDED)
+    assert (web.page("app", "conf"), web.page("worker", "conf")) == ("one", "one")
+    web.rollback("--to", good).ends(SUCCEEDED)
+    assert set(web.runs()) == {"app"}
+    assert web.page("app", "conf") == "two"
+
+
+@beside("h2")
+def test_file_that_somebody_broke_hides_no_running_stack(scene: Scene) -> None:
+    """compose.yaml on the unit does not parse: what runs is no first deployment, and is never taken down for one."""
+    lab = scene.shelf
+    web = scene.place("web", project="shop")
+    web.files(stack({"app": service(push(lab, "app", "v1"))}, name="shop"))
+    web.update().ends(SUCCEEDED)
+    before = web.images()
+    web.by_hand("echo ' broken: [' >>compose.yaml")
+    web.files(stack({"app": service(push(lab, "app", "v2"))}, name="shop"))
+    web.update().ends(SUCCEEDED)
+    assert [web.page("app"), len(web.seen()["releases"])] == ["app v2", 3]
+    web.by_hand("echo ' broken: [' >>compose.yaml")
+    web.files(stack({"app": service(push(lab, "app", "v3", health="bad"))}, name="shop"))
+    assert "the way back to" in web.update().ends(FAILED).text
+    assert set(web.runs()) == {"app"}
+    web.rollback("--to", next(r["id"] for r in web.seen()["releases"] if r["images"] == before)).ends(SUCCEEDED)
+    assert web.images() == before
+
+
+@beside("h2")
+def test_damaged_release_is_refused(scene: Scene) -> None:
+    """A file of a recorded release was changed on the unit: the rollback says so, and changes nothing."""
+    lab = scene.shelf
+    web = scene.place("web")
+    web.files(compose(app=push(lab, "app", "v1")) | {"note": "one"})
+    web.update().ends(SUCCEEDED)
+    old = web.seen()["running"]
+    push(lab, "app", "v2")
+    web.files(compose(app=tagged(lab, "app")) | {"note": "two"})
+    web.update().ends(SUCCEEDED)
+    still = web.all()
+    web.host.exec(f": >/var/lib/clavel/stacks/web/releases/{old}/folder/note")
+    assert "damaged" in web.rollback("--to", old).ends(REFUSED).text
+    assert web.all() == still
