@@ -317,6 +317,7 @@ settle() {
 settle_dead() {
     exec 9>>"$state/lock"
     hold_lock 9 || { echo "! another job holds this unit's lock; look again when it has ended" >&2; exit 75; }
+    rm -f "$state/lock.owner"
     settle_locked
 }
 

@@ -215,6 +215,8 @@ rollback() {
         target=$recorded
     fi
     stage "$release_d/folder" exact || finish refused "the recorded files could not be put beside $path (is the disk full?): nothing was changed"
+    checked=$(compose_in "$new" config --quiet 2>&1) ||
+        refuse "Docker Compose refuses the recorded files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
     project=$was_project
     changed=$(changed_names)
     halted=$(writing <"$before")

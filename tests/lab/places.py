@@ -55,7 +55,7 @@ class Place:
 
     def by_hand(self, command: str) -> str:
         """Type something on the host, in the stack's folder."""
-        return self.host.exec(f"cd {shlex.quote(self.path)} && {command}").stdout
+        return self.host.exec(f"cd {shlex.quote(self.path)} || exit; {command}").stdout
 
     def without_registry(self) -> None:
         """Every connection from this host to the registry is refused, until the host is emptied."""

@@ -115,6 +115,7 @@ class Case:
 
     def unchanged(self) -> None:
         """Containers, files and names of images are what they were, and nothing half-written lies about."""
+        assert self.host.exec("ls -A /srv").stdout.split() == ["web"]
         assert self.web.all() == self.still
         self.tidy()
 

@@ -598,7 +598,11 @@ def test_file_that_somebody_broke_hides_no_running_stack(scene: Scene) -> None:
     web.files(stack({"app": service(push(lab, "app", "v3", health="bad"))}, name="shop"))
     assert "the way back to" in web.update().ends(FAILED).text
     assert set(web.runs()) == {"app"}
-    web.rollback("--to", next(r["id"] for r in web.seen()["releases"] if r["images"] == before)).ends(SUCCEEDED)
+    first, broken = sorted((r["seq"], r["id"]) for r in web.seen()["releases"] if r["images"] == before)
+    still = web.all()
+    assert "refuses the recorded files" in web.rollback("--to", broken[1]).ends(REFUSED).text
+    assert web.all() == still
+    web.rollback("--to", first[1]).ends(SUCCEEDED)
     assert web.images() == before
 
 
