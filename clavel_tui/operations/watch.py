@@ -17,6 +17,9 @@ from clavel_tui.operations.parts import Parts
 from clavel_tui.probe import probe
 from clavel_tui.remote.errors import RemoteError
 
+TOGETHER_S = 60.0
+"""Facts that are older than the known ones by more are no late look: then the clock was set back."""
+
 
 class Watch:
     """The facts of all units; each look is journalled before it is shown."""
@@ -99,6 +102,10 @@ class Watch:
 
     async def _keep(self, unit: Unit, facts: Facts | None, trouble: tuple[str, str]) -> None:
         before = self.state(unit).health.level
+        known = self._facts.get(unit.name)
+        if facts and known and 0 < known.at - facts.at < TOGETHER_S:
+            self._forget_state(unit)
+            return  # two looks at once, and this one, which ends last, saw what was before
         if facts:
             self._facts[unit.name] = facts
         self._trouble[unit.name] = trouble

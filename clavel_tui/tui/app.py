@@ -327,22 +327,18 @@ class ClavelApp(App[None]):
         """`?`."""
         self.push_screen(TextScreen("Help", help_lines()))
 
-    def do_quit(self) -> None:
-        """`q`: running operations go on, and that is said before."""
-        running = [o for o in self._state.operations if o.state is State.RUNNING] if self._state else []
-        if running:
-            self._quit_with(
-                running_text=[
-                    f"{o.request.verb.value} {o.request.stack} on {o.request.unit}: {_after_leaving(o.step)}" for o in running
-                ]
-            )
-        else:
-            self.exit()
-
     @work(group="dialog", exclusive=True)
-    async def _quit_with(self, running_text: list[str]) -> None:
+    async def do_quit(self) -> None:
+        """`q`: running operations go on, and that is said before. Asked anew: what is shown is a moment old."""
+        state = await self._client.snapshot() if self._client else None
+        running = [o for o in state.operations if o.state is State.RUNNING] if state else []
+        if not running:
+            self.exit()
+            return
+
         async def preview() -> Preview:
-            return Preview([line(text) for text in running_text])
+            words = [(f"{o.request.verb.value} {o.request.stack} on {o.request.unit}", _after_leaving(o.step)) for o in running]
+            return Preview([line(f"{what}: {then}") for what, then in words])
 
         if await self.push_screen_wait(ConfirmScreen("Leave while operations run?", preview())):
             self.exit()
