@@ -51,9 +51,11 @@ def told(kind: str, name: str, word: str, pace: float = PACE_S) -> None:
 
 
 def config(_store: Store, project: Project, args: Args) -> None:
-    """The files as Compose understands them; with --quiet only their errors."""
-    said, _ = options(args, "--quiet -q", "")
-    if not said:
+    """The files as Compose understands them; with --quiet only their errors, with --services the names alone."""
+    said, _ = options(args, "--quiet -q --services", "")
+    if "--services" in said:
+        say("\n".join(project.services))
+    elif not said:
         sys.stdout.write(project.config())
 
 

@@ -167,6 +167,28 @@ def rm(store: Store, args: Args) -> None:
     say("\n".join(names))
 
 
+def stop(store: Store, args: Args) -> None:
+    """``docker stop``: they stay, and do not run."""
+    with store:
+        for ident in args:
+            store.containers[ident]["ended"] = time.time()
+    say("\n".join(args))
+
+
+def start(store: Store, args: Args) -> None:
+    """``docker start``: the same containers."""
+    with store:
+        for ident in args:
+            store.containers[ident].update(started=time.time(), ended=0.0, code=0)
+    say("\n".join(args))
+
+
+def volume(_store: Store, args: Args) -> None:
+    """``docker volume ls``: the demo's stacks have none that lie in a folder of theirs."""
+    if args[:1] != ["ls"]:
+        raise EngineError(f"docker: 'volume {' '.join(args[:1])}' is not part of the demo's docker")
+
+
 def rmi(store: Store, args: Args) -> None:
     """``docker rmi``: the tag, and the image with its last tag unless a container uses it."""
     _, names = options(args, "-f --force", "")
@@ -223,6 +245,9 @@ VERBS: dict[str, Callable[[Store, Args], None]] = {
     "create": create,
     "rm": rm,
     "rmi": rmi,
+    "start": start,
+    "stop": stop,
+    "volume": volume,
     "save": save,
     "load": load,
     "manifest": manifest,
