@@ -104,7 +104,7 @@ MOVES: tuple[tuple[str, str], ...] = (
     ("arrows, h j k l", "move"),
     ("tab", "next pane"),
     ("esc", "back"),
-    ("y / n", "yes or no in a dialog"),
+    ("y / n / w", "yes, no, or say why first, in a dialog"),
 )
 
 

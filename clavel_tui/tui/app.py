@@ -225,12 +225,13 @@ class ClavelApp(App[None]):
             return Preview(plan_lines(plan), not plan.refusal)
 
         title = f"{request.verb.value} {request.stack} on {request.unit}"
-        if await self.push_screen_wait(ConfirmScreen(title, preview())) and made:
-            await self._submit(client, made[0])
+        why = await self.push_screen_wait(ConfirmScreen(title, preview()))
+        if why is not None and made:
+            await self._submit(client, made[0], why)
 
-    async def _submit(self, client: FleetClient, plan: Plan) -> None:
+    async def _submit(self, client: FleetClient, plan: Plan, why: str) -> None:
         try:
-            ident = await client.submit(plan)
+            ident = await client.submit(plan, why)
         except ClavelError as error:
             self.notify(f"not started: {error.text}", severity="error", timeout=10)
             return
@@ -340,7 +341,8 @@ class ClavelApp(App[None]):
             words = [(f"{o.request.verb.value} {o.request.stack} on {o.request.unit}", _after_leaving(o.step)) for o in running]
             return Preview([line(f"{what}: {then}") for what, then in words])
 
-        if await self.push_screen_wait(ConfirmScreen("Leave while operations run?", preview())):
+        leave = ConfirmScreen("Leave while operations run?", preview(), asks_why=False)
+        if await self.push_screen_wait(leave) is not None:
             self.exit()
 
 

@@ -20,6 +20,7 @@ class FakeFleet:
         self.state = state
         self.asked: list[tuple[str, object]] = []
         self.refusal = ""
+        self.reason = ""
         self.submit_error = ""
         self.past: list[Operation] = []
         self.lines = ["one", "two \x1b[31mred\x1b[0m", "three"]
@@ -56,6 +57,7 @@ class FakeFleet:
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
         self.asked.append(("submit", plan.request))
+        self.reason = reason
         if self.submit_error:
             raise RefusedError(self.submit_error)
         return "0123456789abcdef"

@@ -216,3 +216,20 @@ async def test_every_command_has_a_handler_and_its_key_in_the_help(console: Make
         await pilot.press("question_mark")
         await settle(pilot)
         assert isinstance(app.screen, TextScreen)
+
+
+async def test_a_reason_is_typed_before_the_yes(console: MakeApp) -> None:
+    """Y and n are letters there; escape and enter go back to the question, and leave what was typed."""
+    app, fake = console(fleets.one())
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("u")
+        await settle(pilot)
+        await pilot.press("w", *"any n", "escape")
+        await settle(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        assert submitted(fake) == []
+        await pilot.press("w", "end", *"y", "enter", "y")
+        await settle(pilot)
+        assert len(submitted(fake)) == 1
+        assert fake.reason == "any ny"

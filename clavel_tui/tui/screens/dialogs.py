@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import ClassVar, NamedTuple
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -23,26 +24,34 @@ class Preview(NamedTuple):
     possible: bool = True
 
 
-class ConfirmScreen(ModalScreen[bool]):
-    """Shows exactly what would happen and asks. It opens at once; `y` counts only when the preview is seen."""
+class ConfirmScreen(ModalScreen[str | None]):
+    """Shows exactly what would happen and asks. It opens at once; `y` counts only when the preview is seen.
+
+    Answers None for no, and for yes why: what was typed behind `w`, or nothing.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
         Binding("n,escape", "answer(False)", "No"),
         Binding("enter", "hint", show=False),
+        Binding("w", "say_why", "Say why"),
     ]
 
-    def __init__(self, title: str, preview: Awaitable[Preview]) -> None:
+    def __init__(self, title: str, preview: Awaitable[Preview], *, asks_why: bool = True) -> None:
         super().__init__()
         self._title = title
         self._preview = preview
         self._possible = False
+        self._asks_why = asks_why
 
     def compose(self) -> ComposeResult:
         """Title, preview, question."""
         with Vertical(classes="dialog wide"):
             yield Label(self._title, classes="dialog-title", markup=False)
             yield Lines(classes="dialog-body")
+            yield Input(
+                placeholder="why: kept in the history; enter goes back", id="why", compact=True, max_length=300
+            )
             yield Label("looking…      esc  leave everything as it is", id="question", classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
@@ -54,15 +63,27 @@ class ConfirmScreen(ModalScreen[bool]):
         preview = await self._preview
         self._possible = preview.possible
         self.query_one(Lines).show(preview.lines)
-        question = "y  do it now      n, esc  leave everything as it is" if preview.possible else "esc  back"
+        why = "      w  say why" if self._asks_why else ""
+        question = f"y  do it now      n, esc  leave everything as it is{why}" if preview.possible else "esc  back"
         self.query_one("#question", Label).update(question)
 
     def action_answer(self, yes: bool) -> None:  # noqa: FBT001  Textual passes what the binding says
         """Yes counts only where it is possible."""
-        if yes and not self._possible:
+        if self.query_one("#why").has_focus:
+            self._back()
+        elif yes and not self._possible:
             self.notify("there is nothing to say yes to yet", timeout=3)
-            return
-        self.dismiss(yes)
+        else:
+            self.dismiss(self.query_one("#why", Input).value.strip() if yes else None)
+
+    def action_say_why(self) -> None:
+        """A field for the reason."""
+        if self._possible and self._asks_why:
+            self.query_one("#why").add_class("-open").focus()
+
+    @on(Input.Submitted, "#why")
+    def _back(self) -> None:
+        self.query_one(Lines).focus()
 
     def action_hint(self) -> None:
         """Enter is too easily pressed twice to mean yes here."""
