@@ -7,6 +7,7 @@ from typing import Any
 
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
+from clavel_tui.domain.doctor import advise
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age, short_id
@@ -170,3 +171,17 @@ def _print_stack(view: StackView) -> None:
         output.result(
             f"    release {r.id}  {r.health}{marks}{f'  not restorable here: image gone of {chr(44).join(gone)}' if gone else ''}"
         )
+
+
+async def doctor(context: Context) -> int:
+    """What each unit lacks, and what mends it. Exit code 1 where something is lacking."""
+    state = await _seen(context)
+    found = {u.unit.name: advise(u.unit, u.facts, u.stacks, u.trouble, u.hint) for u in state.units}
+    if context.json:
+        output.as_json({name: [a.model_dump() for a in advices] for name, advices in found.items()})
+    else:
+        for name, advices in found.items():
+            output.result(f"{name}: {'nothing is lacking' if not advices else ''}".rstrip())
+            for advice in advices:
+                output.result(f"  {advice.what}\n    $ {advice.mend}" if advice.mend else f"  {advice.what}")
+    return 1 if any(found.values()) else 0

@@ -12,6 +12,7 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "units": units.units,
     "stacks": units.stacks,
     "show": units.show,
+    "doctor": units.doctor,
     "logs": look.logs,
     "history": look.history,
     "unlock": look.unlock,

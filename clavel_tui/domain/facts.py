@@ -101,6 +101,8 @@ class Facts(Model):
     throttled: str = ""
     clock_skew: float | None = None
     root: bool = False
+    lacks: tuple[str, ...] = ()
+    """Tools that our scripts need and that are not there, nor anything that would do as well."""
     disks: tuple[Disk, ...] = ()
     init: str = ""
     failed_units: tuple[str, ...] = ()

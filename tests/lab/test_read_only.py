@@ -98,6 +98,7 @@ def words(verb: str, key: Path) -> list[str]:
         "units": ["--json"],
         "stacks": ["--json"],
         "show": ["h1"],
+        "doctor": [],
         "logs": ["web", "--unit", "h1", "--tail", "3"],
         "history": [],
         "unlock": ["h1"],
@@ -113,7 +114,7 @@ def test_every_verb_of_a_read_only_console_changes_nothing(web: Place) -> None:
     """All verbs of the command line; those that would change something are refused."""
     before, begun = state(web), time.time()
     key = web.console.lab.ssh_dir / "id.pub"
-    allowed = {"units", "stacks", "show", "logs", "history", "check"}
+    allowed = {"units", "stacks", "show", "doctor", "logs", "history", "check"}
     for verb in verbs():
         if verb == "demo":
             continue

@@ -1,5 +1,7 @@
 """Facts from frames that real hosts gave: see capture.py for how each was brought about."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import Level, judge
 from clavel_tui.domain.stackview import stack_views
-from clavel_tui.probe import parse_frame
+from clavel_tui.probe import parse, parse_frame
 from clavel_tui.probe.ask import FRAGMENTS
+from clavel_tui.unit import script
 
 from .capture import CHECKS, FIXTURES, UNIT
 
@@ -198,3 +201,15 @@ def test_no_control_character_comes_through() -> None:
 def test_fixtures_hold_no_path_of_the_machine_they_were_made_on() -> None:
     for file in FIXTURES.iterdir():
         assert str(Path(__file__).parents[2]) not in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("there", "lacks"), [((), "flock sha256sum timeout mktemp tar"), (("perl", "tar", "shasum"), "mktemp")])
+def test_the_host_tells_which_tools_it_lacks(tmp_path: Path, there: tuple[str, ...], lacks: str) -> None:
+    """The real fragment, on a PATH with next to nothing."""
+    for name in ("uname", "id", "date", "grep", *there):
+        (tmp_path / name).symlink_to(shutil.which(name) or "/bin/true")
+    text = script("lib.sh") + script("probe/host.sh")
+    done = subprocess.run(["/bin/sh", "-c", text], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True)
+    assert f"lacks\t{lacks}\n" in done.stdout
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert parse._host(rows)["lacks"] == tuple(lacks.split())

@@ -49,9 +49,7 @@ class ConfirmScreen(ModalScreen[str | None]):
         with Vertical(classes="dialog wide"):
             yield Label(self._title, classes="dialog-title", markup=False)
             yield Lines(classes="dialog-body")
-            yield Input(
-                placeholder="why: kept in the history; enter goes back", id="why", compact=True, max_length=300
-            )
+            yield Input(placeholder="why: kept in the history; enter goes back", id="why", compact=True, max_length=300)
             yield Label("looking…      esc  leave everything as it is", id="question", classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:

@@ -58,5 +58,10 @@ fi
 for t in "$root"/sys/class/thermal/thermal_zone*/temp; do
     [ -r "$t" ] && read -r v <"$t" && kv temperature_mc "$v"
 done
+lacks=
+for t in flock:perl sha256sum:shasum timeout:perl mktemp:mktemp tar:tar; do
+    if ! have "${t%:*}" && ! have "${t#*:}"; then lacks="$lacks ${t%:*}"; fi
+done
+[ -z "$lacks" ] || kv lacks "${lacks# }"
 if have vcgencmd; then kv throttled "$(limit 3 vcgencmd get_throttled 2>/dev/null)"; fi
 exit 0
