@@ -21,9 +21,7 @@ def build() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for name, text in (("units", "one line a unit"), ("stacks", "one line a stack")):
         _choosing(_verb(verbs, name, text))
-    _choosing(
-        _verb(verbs, "doctor", "what each unit lacks, and the command that mends it; exit code 1 where something is lacking")
-    )
+    _choosing(_verb(verbs, "doctor", "what each unit lacks, and what mends it; exit code 1 where something is lacking"))
     _verb(verbs, "show", "everything that is known of one unit").add_argument("name", metavar="UNIT")
     _changes(verbs)
     logs = _choosing(_verb(verbs, "logs", "a stack's logs"))

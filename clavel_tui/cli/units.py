@@ -183,5 +183,5 @@ async def doctor(context: Context) -> int:
         for name, advices in found.items():
             output.result(f"{name}: {'nothing is lacking' if not advices else ''}".rstrip())
             for advice in advices:
-                output.result(f"  {advice.what}\n    $ {advice.mend}" if advice.mend else f"  {advice.what}")
+                output.result(f"  {advice.what}\n      → {advice.mend}")
     return 1 if any(found.values()) else 0

@@ -55,7 +55,7 @@ def advise(unit: Unit, facts: Facts | None, stacks: tuple[StackView, ...], troub
         return (Advice(code="unreachable", what=f"it cannot be reached: {trouble}", mend=hint or f"ssh {unit.address}"),)
     if facts is None:
         return (Advice(code="unseen", what="nobody has looked at it yet", mend=f"clavel-tui units --unit {unit.name}"),)
-    return tuple([*_tools(facts), *_rights(unit, facts), *_docker(unit, facts), *_state(unit, facts, stacks)])
+    return (*_tools(facts), *_rights(unit, facts), *_docker(unit, facts), *_state(unit, facts, stacks))
 
 
 def _by_system(of: dict[str, str], facts: Facts, otherwise: str) -> str:

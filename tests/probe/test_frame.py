@@ -79,7 +79,8 @@ async def test_an_odd_state_folder_is_told(here: Target) -> None:
     (state / "stacks/we b/releases/r1/manifest").write_text("project\tx\nservice\tapp\n")
     (state / "stacks/we b/releases/empty").mkdir()
     seen = await probe(LocalRunner(Secrets()), UNIT, here)
-    assert seen.state == "unreadable"
+    assert (seen.state, seen.born) == ("present", "")
+    assert [(s.name, [r.id for r in s.releases]) for s in seen.stacks] == [("we b", ["r1"])]
     (state / "born").write_text("b1\n")
     seen = await probe(LocalRunner(Secrets()), UNIT, here)
     assert (seen.state, seen.born) == ("present", "b1")

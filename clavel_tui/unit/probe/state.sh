@@ -2,9 +2,7 @@
 # state: what the unit itself knows in its state folder: releases, holds, jobs, the lock. $@: STACK PATH pairs.
 [ -d "$state" ] || { printf 'state\tnone\n'; exit 0; }
 if [ ! -x "$state" ] || { [ -e "$state/born" ] && [ ! -r "$state/born" ]; }; then printf 'state\tunreadable\n' && exit 0; fi
-[ -e "$state/born" ] || { printf 'state\tnone\n'; exit 0; }
-IFS= read -r born <"$state/born"
-printf 'born\t%s\n' "$born"
+if [ -e "$state/born" ]; then IFS= read -r born <"$state/born" && printf 'born\t%s\n' "$born"; fi
 if [ -s "$state/lock.owner" ]; then printf 'lock\t%s\n' "$(tr '\n' ' ' <"$state/lock.owner")"; fi
 for d in "$state"/jobs/*/run; do
     [ -d "$d" ] && [ ! -f "${d%/run}/result" ] || continue
