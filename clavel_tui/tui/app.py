@@ -136,7 +136,9 @@ class ClavelApp(App[None]):
     # ---- commands
 
     def action_command(self, ident: str) -> None:
-        """Every key comes here: a command that cannot be used now says why."""
+        """Every key comes here: a command that cannot be used now says why. Once a dialog is up, keys are its."""
+        if self.screen.is_modal:
+            return
         if reason := self.disabled_reason(ident):
             self.notify(reason, severity="warning", timeout=4)
             return
@@ -307,7 +309,8 @@ class ClavelApp(App[None]):
             await self._client.refresh()
 
     def do_fleet(self) -> None:
-        """`1`."""
+        """`1`, also typed before the history is there."""
+        self.workers.cancel_group(self, "history")
         while self.screen is not self._fleet:
             self.pop_screen()
 
@@ -320,9 +323,9 @@ class ClavelApp(App[None]):
             self._history.take(operations)
 
     @on(Listing.Chosen, "#history")
-    async def _history_chosen(self) -> None:
-        if self._client:
-            await self._history.open_chosen(self._client)
+    async def _history_chosen(self, message: Listing.Chosen) -> None:
+        if self._client and self.screen is self._history:
+            await self._history.open(self._client, message.key)
 
     def do_help(self) -> None:
         """`?`."""

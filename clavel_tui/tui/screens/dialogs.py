@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from clavel_tui.tui.render.cells import Line, Row
+from clavel_tui.tui.screens.leaving import leave
 from clavel_tui.tui.widgets.lines import Lines
 from clavel_tui.tui.widgets.listing import Listing
 
@@ -72,7 +73,7 @@ class ConfirmScreen(ModalScreen[str | None]):
         elif yes and not self._possible:
             self.notify("there is nothing to say yes to yet", timeout=3)
         else:
-            self.dismiss(self.query_one("#why", Input).value.strip() if yes else None)
+            leave(self, self.query_one("#why", Input).value.strip() if yes else None)
 
     def action_say_why(self) -> None:
         """A field for the reason."""
@@ -119,11 +120,11 @@ class ChooseScreen(ModalScreen[str | None]):
 
     def on_listing_chosen(self, message: Listing.Chosen) -> None:
         """Enter."""
-        self.dismiss(message.key)
+        leave(self, message.key)
 
     def action_leave(self) -> None:
         """Nothing was chosen."""
-        self.dismiss(None)
+        leave(self)
 
 
 class SecretScreen(ModalScreen[str | None]):
@@ -144,8 +145,8 @@ class SecretScreen(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
-        self.dismiss(event.value)
+        leave(self, event.value)
 
     def action_leave(self) -> None:
         """No answer."""
-        self.dismiss(None)
+        leave(self)

@@ -35,19 +35,29 @@ class HistoryScreen(BadgedScreen):
     def on_mount(self) -> None:
         """Keys go to the list."""
         self.query_one(Listing).focus()
+        self._show()
 
     def take(self, operations: Sequence[Operation]) -> None:
         """What the journal has now."""
         self._operations = {o.id: o for o in operations}
-        self.query_one(Listing).show([history_row(o) for o in operations])
+        self._show()
+
+    def _show(self) -> None:
+        for listing in self._listings:
+            listing.show([history_row(o) for o in self._operations.values()])
+
+    @property
+    def _listings(self) -> Sequence[Listing]:
+        """The list; none while the screen is being put up or taken down: keys and snapshots come then too."""
+        return list(self.query(Listing))
 
     @property
     def chosen(self) -> Operation | None:
         """The operation under the cursor."""
-        return self._operations.get(self.query_one(Listing).key or "")
+        return next((self._operations.get(listing.key or "") for listing in self._listings), None)
 
-    async def open_chosen(self, client: FleetClient) -> None:
-        """Its events."""
-        if operation := self.chosen:
+    async def open(self, client: FleetClient, ident: str) -> None:
+        """One operation's events."""
+        if operation := self._operations.get(ident):
             events = await client.operation_events(operation.id)
             self.app.push_screen(TextScreen("One operation", operation_lines(operation, events)))

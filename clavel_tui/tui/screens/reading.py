@@ -15,15 +15,22 @@ from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui.render.cells import Cell, Line, line
 from clavel_tui.tui.screens.badged import BadgedScreen
+from clavel_tui.tui.screens.leaving import leave
 from clavel_tui.tui.widgets.lines import Lines
 
-BACK: BindingType = Binding("escape,q", "app.pop_screen", "Back")
+
+class ReadingScreen(BadgedScreen):
+    """A screen that is left again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Back")]
+
+    def action_leave(self) -> None:
+        """Back to where it was opened."""
+        leave(self)
 
 
-class TextScreen(BadgedScreen):
+class TextScreen(ReadingScreen):
     """A title and lines."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [BACK]
 
     def __init__(self, title: str, lines: list[Line]) -> None:
         super().__init__()
@@ -75,11 +82,11 @@ def shown_key(key: str) -> str:
     return {"slash": "/", "question_mark": "?"}.get(key, key)
 
 
-class LogScreen(BadgedScreen):
+class LogScreen(ReadingScreen):
     """A stack's logs as they come, the last LOG_LINES of them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        BACK, Binding("f", "follow", "Follow on/off"),
+        Binding("f", "follow", "Follow on/off"),
         Binding("k", "scroll(-1)", show=False), Binding("j", "scroll(1)", show=False),
     ]  # fmt: skip
 
