@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clavel_tui.domain import limits
 from clavel_tui.domain.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ THEMES = ("dark", "light", "monochrome")
 KEYS: dict[str, tuple[type, str]] = {
     "read_only": (bool, "true or false"),
     "theme": (str, f"one of {', '.join(THEMES)}"),
+    "nix": (str, "the program that evaluates, such as /run/current-system/sw/bin/nix"),
+    "evaluator_mib": (int, "the memory in MiB that one evaluator may have; 0 for no bound"),
     "keys": (dict, 'a table of command ids and keys, such as update = "U"'),
 }
 
@@ -32,6 +35,8 @@ class Config:
 
     read_only: bool = False
     theme: str = ""
+    nix: str = ""
+    evaluator_mib: int | None = None
     keys: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +52,8 @@ class Settings:
     read_only: str = ""
     theme: str = ""
     keys: tuple[tuple[str, str], ...] = ()
+    nix: str = "nix"
+    evaluator_mib: int = limits.EVALUATOR_MIB
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Settings:
@@ -66,6 +73,8 @@ class Settings:
             read_only=next((who for wanted, who in wishes if wanted), ""),
             theme=user.theme or system.theme,
             keys=tuple({**system.keys, **user.keys}.items()),
+            nix=user.nix or system.nix or "nix",
+            evaluator_mib=next((c.evaluator_mib for c in (user, system) if c.evaluator_mib is not None), limits.EVALUATOR_MIB),
         )
 
     @property
@@ -112,7 +121,7 @@ def read_config(file: Path) -> Config:
         raise SettingsError([Problem(str(file), "", None, f"is not TOML: {error}")]) from error
     if problems := _problems(str(file), said):
         raise SettingsError(problems)
-    return Config(said.get("read_only", False), said.get("theme", ""), said.get("keys", {}))
+    return Config(**said)
 
 
 def _problems(file: str, said: dict[str, Any]) -> Sequence[Problem]:

@@ -77,6 +77,8 @@ class Wiring:
     async def _open(self) -> InProcessFleet:
         from clavel_tui.domain import limits
         from clavel_tui.history import MIGRATIONS, Journal
+        from clavel_tui.history.deployments import Deployments
+        from clavel_tui.nix import Evaluator
         from clavel_tui.operations import InProcessFleet
         from clavel_tui.operations.parts import Clock, Parts
         from clavel_tui.remote.either import EitherRunner
@@ -110,6 +112,8 @@ class Wiring:
         jobs = None if read_only else JobClient(runner, scripts, limits.PUT_S)
         key_scripts = KeyScripts(*(script(name) for name in ("look.sh", "look_install.sh", "authorize.sh")))
         keys = None if read_only else KeyInstaller(runner, key_scripts)
+        settings = self.settings
+        evaluator = None if read_only else Evaluator(LocalRunner(secrets), settings.nix, settings.evaluator_mib)
         name = _runner_name(os.getpid())
         parts = Parts(
             fleet=inventory,
@@ -118,6 +122,8 @@ class Wiring:
             keys=keys,
             read_only=read_only,
             journal=Journal(database, name, time.time),
+            deployments=Deployments(database, time.time),
+            evaluator=evaluator,
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),
             runner_name=name,
@@ -265,16 +271,14 @@ def _console(wiring: Wiring) -> int:
 def _demo(args: argparse.Namespace) -> int:
     from clavel_tui.cli.parser import build
     from clavel_tui.demo import demo_fleet
+    from clavel_tui.demo_wiring import demo_settings, live_through
 
     inner = build().parse_args(args.rest)
+    import asyncio
+
     with demo_fleet() as places:
-        said = Settings(
-            fleet=str(places.hosts),
-            db=str(places.database),
-            ssh_config=str(places.ssh_config),
-            known_hosts=str(places.known_hosts),
-            identity=str(places.identity),
-        )
+        said = demo_settings(places)
+        asyncio.run(live_through(places))
         mine = Settings.of(args)
         read_only = mine.read_only or ("--read-only" if inner.read_only else "")
         said = replace(said, db=args.db or said.db, read_only=read_only, theme=mine.theme, keys=mine.keys)

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from clavel_tui.demo import demo_fleet
-from clavel_tui.settings import Settings
+from clavel_tui.demo_wiring import demo_settings
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.wiring import Wiring
@@ -28,9 +28,7 @@ async def until_seen(app: ClavelApp, pilot: Pilot[None]) -> None:
 async def take() -> None:
     """The fleet, the choice of a release, and the preview of a rollback."""
     with demo_fleet() as places:
-        said = Settings(
-            str(places.hosts), str(places.database), str(places.ssh_config), str(places.known_hosts), str(places.identity)
-        )
+        said = demo_settings(places)
         wiring = Wiring(said)
         app = ClavelApp(wiring.console, wiring.fleet().name)
         async with app.run_test(size=(132, 38)) as pilot:

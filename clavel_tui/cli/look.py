@@ -88,9 +88,7 @@ async def _one(context: Context, ident: str) -> int:
         if operation.origin.revision
         else ""
     )
-    output.result(
-        f"{operation.id}  {operation.request.verb.value} {operation.request.stack} on {operation.request.unit}: {operation.word}"
-    )
+    output.result(f"{operation.id}  {operation.request.sentence}: {operation.word}")
     why = f": {operation.origin.reason}" if operation.origin.reason else ""
     output.result(f"by {operation.origin.operator}@{operation.origin.host}{revision}{why}")
     for event in events:

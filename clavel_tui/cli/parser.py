@@ -14,7 +14,7 @@ def build() -> argparse.ArgumentParser:
         description="See what a fleet runs, what it should run, and put it right, or back.",
         epilog="Exit codes: "
         + ", ".join(f"{code} {WORDS[outcome]}" for outcome, code in EXIT_CODES.items())
-        + "; 2 wrong usage or files, 4 several stacks with different outcomes.",
+        + "; 2 wrong usage or files; 4 also several stacks with different outcomes.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     _globals(parser)
@@ -24,6 +24,7 @@ def build() -> argparse.ArgumentParser:
     _choosing(_verb(verbs, "doctor", "what each unit lacks, and what mends it; exit code 1 where something is lacking"))
     _verb(verbs, "show", "everything that is known of one unit").add_argument("name", metavar="UNIT")
     _changes(verbs)
+    _evaluating(verbs)
     logs = _choosing(_verb(verbs, "logs", "a stack's logs"))
     logs.add_argument("stack", metavar="STACK")
     logs.add_argument("--service")
@@ -73,6 +74,20 @@ def _choosing(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--unit", action="append", metavar="NAME", help="this unit; may be said again")
     parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
     return parser
+
+
+def _evaluating(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "evaluate a source into Deployments; builds nothing and touches no unit"
+    evaluate = _verb(verbs, "eval", text)
+    evaluate.add_argument("source", nargs="?", default="", metavar="SOURCE", help="its name, or any flake reference")
+    evaluate.add_argument("--reason", help="why; kept in the journal")
+    _verb(verbs, "sources", "the fleet's sources, with what came of them when they were evaluated last")
+    deployments = _verb(verbs, "deployments", "recorded Deployments, the newest first")
+    deployments.add_argument("name", nargs="?", default="", metavar="UNIT", help="of this unit only")
+    deployments.add_argument("--limit", type=int, default=50)
+    compare = _verb(verbs, "compare", "what differs between two Deployments; exit code 1 where anything does")
+    compare.add_argument("old", metavar="NAME@ID", help="a recorded one, or a bare name for where its ref points")
+    compare.add_argument("new", metavar="NAME@ID")
 
 
 def _changes(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

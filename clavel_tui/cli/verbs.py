@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clavel_tui.cli import change, key, look, units
+from clavel_tui.cli import change, evaluation, key, look, units
 from clavel_tui.cli.context import Context
 
 VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
@@ -13,6 +13,10 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "stacks": units.stacks,
     "show": units.show,
     "doctor": units.doctor,
+    "eval": evaluation.evaluate,
+    "sources": evaluation.sources,
+    "deployments": evaluation.deployments,
+    "compare": evaluation.compare,
     "logs": look.logs,
     "history": look.history,
     "unlock": look.unlock,

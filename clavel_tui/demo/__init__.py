@@ -34,6 +34,8 @@ class Places:
     ssh_config: Path
     known_hosts: Path
     identity: Path
+    nix: Path
+    """The workstation's own, simulated."""
 
 
 @contextlib.contextmanager
@@ -63,18 +65,22 @@ def _bring_up(root: Path, servers: SshServers) -> Places:
     from clavel_tui.demo.engine.store import to_json
     from clavel_tui.demo.fleet import UNITS
     from clavel_tui.demo.hosts import write_hosts, write_ssh
+    from clavel_tui.demo.life import write_repository
     from clavel_tui.demo.machine import write_machine, write_tools
     from clavel_tui.demo.past import write_past
     from clavel_tui.demo.stacks import REGISTRY
     from clavel_tui.remote.serve import ServedUnit
 
-    places = Places(root, root / "hosts", root / "journal.db", root / "ssh_config", root / "known_hosts", root / "identity")
+    names = ("repository/hosts", "journal.db", "ssh_config", "known_hosts", "identity", "tools/nix")
+    places = Places(root, *(root / name for name in names))
+    places.hosts.parent.mkdir()
     write_tools(root / "tools")
     (root / FILE).write_text(to_json(REGISTRY), encoding="utf-8")
     now = time.time()
     for unit in UNITS:
         write_machine(unit, root / unit.name, root / "tools")
         write_past(unit, root / unit.name, now)
+    write_repository(places.hosts.parent)
     write_hosts(UNITS, places.hosts, root)
     served = [ServedUnit(unit.name, root / unit.name, environment(root / unit.name), unit.away) for unit in UNITS]
     write_ssh(places.ssh_config, places.known_hosts, places.identity, servers.start(served), servers)

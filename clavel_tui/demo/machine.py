@@ -8,10 +8,10 @@ import stat
 import sys
 from pathlib import Path
 
+from clavel_tui.demo.engine.nix import store_name
 from clavel_tui.demo.fleet import DemoUnit
 
 TOOLS = Path(__file__).parent / "tools"
-_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 
 
 def write_tools(folder: Path) -> None:
@@ -21,16 +21,17 @@ def write_tools(folder: Path) -> None:
         if tool.is_file():
             _program(folder / tool.name, tool.read_text(encoding="utf-8"))
     (folder / "python").symlink_to(Path(sys.executable).resolve())
-    start = f"""#!{folder / "python"} -IS
+    for program, module in (("docker", "main"), ("nix", "nix")):
+        start = f"""#!{folder / "python"} -IS
 import os, sys
 
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from engine.main import main
+from engine.{module} import main
 
 code = main(sys.argv[1:])
 os._exit(code)  # everything was said: the interpreter's own end would cost another 2 ms
 """
-    _program(folder / "docker", start)
+        _program(folder / program, start)
 
 
 def _program(file: Path, text: str) -> None:
@@ -112,7 +113,7 @@ def _nix(unit: DemoUnit, folder: Path) -> None:
     first, last = unit.generations
     made = Path()
     for number in range(first, last + 1):
-        made = folder / "nix/store" / _store_name(unit, number)
+        made = folder / "nix/store" / store_name(unit.name, unit.kind == "darwin", number)
         made.mkdir(parents=True)
         (profiles / f"system-{number}-link").symlink_to(made)
     (profiles / "system").symlink_to(f"system-{last}-link")
@@ -120,13 +121,6 @@ def _nix(unit: DemoUnit, folder: Path) -> None:
     (folder / "run/current-system").symlink_to(made)
     if unit.kind != "darwin":
         (folder / "run/booted-system").symlink_to(made)
-
-
-def _store_name(unit: DemoUnit, number: int) -> str:
-    digest = hashlib.sha256(f"{unit.name} {number}".encode()).digest()
-    word = "".join(_ALPHABET[byte % 32] for byte in digest)
-    kind = "darwin-system-25.11" if unit.kind == "darwin" else f"nixos-system-{unit.name}-25.11.2026{number:04d}"
-    return f"{word}-{kind}.{digest.hex()[:7]}"
 
 
 def remove(folder: Path) -> None:

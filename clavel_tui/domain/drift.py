@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.stackview import StackView, stack_views
@@ -18,7 +19,7 @@ class Drift(Model):
     text: str
 
 
-def drifts(unit: Unit, facts: Facts | None, wanted: Mapping[str, tuple[str, ...]]) -> tuple[Drift, ...]:
+def drifts(unit: Unit, facts: Facts | None, wanted: Mapping[str, tuple[str, ...]], head: Head | None = None) -> tuple[Drift, ...]:
     """All differences of a unit. ``wanted``: by stack, the lines "kind hash path" of its folder in the repository."""
     if facts is None:
         return ()
@@ -26,11 +27,21 @@ def drifts(unit: Unit, facts: Facts | None, wanted: Mapping[str, tuple[str, ...]
     for view in stack_views(unit, facts):
         if view.declared:
             found.extend(_stack(view, facts, wanted.get(view.name, ())))
+    if head and facts.current and facts.current != head.nar_id:
+        found.append(Drift(code="deployment", text=_behind(facts.current, head)))
     if facts.current and facts.profile and facts.current != facts.profile:
         found.append(Drift(code="profile", text="the running system is not the one that its profile names"))
     if facts.current and facts.booted and facts.current.rpartition("/")[2] != facts.booted.rpartition("/")[2]:
         found.append(Drift(code="booted", text="the running system is not the one that was booted"))
     return tuple(found)
+
+
+def _behind(current: str, head: Head) -> str:
+    known = head.behind(current)
+    if known is None:
+        return f"runs {current.rpartition('/')[2][33:] or current}, which was never evaluated here; should run {head.short}"
+    short, steps = known
+    return f"runs {short}, should run {head.short}, {steps} evaluation{'s' * (steps != 1)} behind"
 
 
 def _stack(view: StackView, facts: Facts, wanted: tuple[str, ...]) -> Iterator[Drift]:

@@ -42,3 +42,11 @@ TEMPERATURE_C: Final = 80.0
 """A Raspberry Pi throttles from 80 degrees."""
 STALE_S: Final = 60.0
 """Facts older than this are shown with their age."""
+LOCK_S: Final = 120.0
+"""`nix flake metadata` fetches a source that is not here yet."""
+EVALUATOR_S: Final = 1800.0
+"""One process with many hosts of real nixpkgs; an endless loop ends here."""
+EVALUATOR_MIB: Final = 8192
+"""A NixOS host takes 0.3 to 1 GiB of an evaluator, and dozens share most of it."""
+EVALUATOR_BATCH: Final = 400
+"""Attributes a process: their names travel as one argument, and Linux takes 128 KiB of it."""

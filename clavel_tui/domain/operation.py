@@ -9,7 +9,7 @@ from clavel_tui.domain.outcome import WORDS, Outcome
 
 
 class Verb(StrEnum):
-    """What is done to a stack. The words are those of the CLI and of the script on the unit."""
+    """What is done. The words are those of the CLI and of the script on the unit."""
 
     UPDATE = "update"
     ROLLBACK = "rollback"
@@ -19,6 +19,8 @@ class Verb(StrEnum):
     HOLD = "hold"
     UNHOLD = "unhold"
     FORGET = "forget"
+    EVALUATE = "evaluate"
+    """A Source: its name stands where that of a stack does, and no unit is touched."""
 
 
 class State(StrEnum):
@@ -51,6 +53,11 @@ class Request(Model):
     service: str = ""
     unhold: bool = False
     reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """As people say it: `update web on cinnabar`, `evaluate fleet`."""
+        return f"{self.verb.value} {self.stack}{f' on {self.unit}' if self.unit else ''}"
 
 
 class FileChange(Model):

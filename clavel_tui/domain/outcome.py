@@ -11,6 +11,8 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     NO_CHANGE = "nochange"
     FAILED = "failed"
+    UNITS_FAILED = "units-failed"
+    """Some of its units, and not all."""
     RETURNED = "returned"
     """It went bad and returned to the recorded release by itself, verified."""
     REFUSED = "refused"
@@ -27,6 +29,7 @@ EXIT_CODES: dict[Outcome, int] = {
     Outcome.NO_CHANGE: 0,
     Outcome.FAILED: 1,
     Outcome.REFUSED: 3,
+    Outcome.UNITS_FAILED: 4,
     Outcome.RETURNED: 5,
     Outcome.UNREACHABLE: 6,
     Outcome.CANCELLED: 7,
@@ -40,6 +43,7 @@ WORDS: dict[Outcome, str] = {
     Outcome.SUCCEEDED: "succeeded",
     Outcome.NO_CHANGE: "no change",
     Outcome.FAILED: "failed",
+    Outcome.UNITS_FAILED: "some units failed",
     Outcome.RETURNED: "returned by itself",
     Outcome.REFUSED: "refused",
     Outcome.CANCELLED: "cancelled",

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from clavel_tui.domain.model import Model
+from clavel_tui.domain.source import Source
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 StackName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -99,6 +100,8 @@ class Unit(Model):
     """Folders that are looked in first for docker and the like."""
     state: str = "/var/lib/clavel"
     docker_config: str = ""
+    substituters: tuple[str, ...] = ()
+    substituters_public_keys: tuple[str, ...] = ()
 
     def stack(self, name: str) -> Stack | None:
         """The stack of that name, if the fleet's files name it."""
@@ -112,6 +115,9 @@ class Fleet(Model):
     units: tuple[Unit, ...] = ()
     root: str = ""
     """The folder that holds fleet.toml."""
+    sources: tuple[Source, ...] = ()
+    substituters: tuple[str, ...] = ()
+    substituters_public_keys: tuple[str, ...] = ()
 
     def unit(self, name: str) -> Unit | None:
         """The unit of that name."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.operation import Event, Operation, Plan, Request
-from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 
 
 class FleetClient(Protocol):
@@ -30,6 +31,26 @@ class FleetClient(Protocol):
 
     async def plan(self, request: Request) -> Plan:
         """What would happen. Changes nothing."""
+        ...
+
+    async def sources(self) -> Sequence[SourceState]:
+        """The fleet's Sources, and any other that was evaluated, with what came of it."""
+        ...
+
+    async def evaluate(self, source: str, reason: str = "") -> str:
+        """Starts to evaluate a Source, by its name or as a flake reference; returns the operation's id at once."""
+        ...
+
+    async def deployments(self, name: str = "") -> Sequence[Recorded]:
+        """Recorded Deployments, of one unit or of all, the newest first."""
+        ...
+
+    async def deployment(self, said: str) -> Deployment:
+        """`cinnabar` is where its ref points, `cinnabar@3f9c` a recorded one.
+
+        Raises:
+            RefusedError: there is none of that name, or more than one.
+        """
         ...
 
     async def submit(self, plan: Plan, reason: str = "") -> str:

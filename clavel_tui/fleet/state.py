@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import Drift
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import Health
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.operation import Operation
+from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Unit
 
@@ -22,10 +24,20 @@ class UnitState(Model):
     drift: tuple[Drift, ...] = ()
     stacks: tuple[StackView, ...] = ()
     looking: bool = False
+    head: Head | None = None
+    """What it should run, where its source was evaluated."""
 
     def stack(self, name: str) -> StackView | None:
         """The stack of that name."""
         return next((s for s in self.stacks if s.name == name), None)
+
+
+class SourceState(Model):
+    """A Source, and what came of it when it was evaluated last; ``at`` 0: never."""
+
+    source: Source
+    at: float = 0.0
+    evaluation: Evaluation | None = None
 
 
 class FleetState(Model):

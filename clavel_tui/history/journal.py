@@ -180,5 +180,4 @@ def _columns(operation: Operation) -> tuple[object, ...]:
 
 
 def _title(operation: Operation) -> str:
-    request = operation.request
-    return f"{request.verb.value} {request.stack} on {request.unit} by {operation.origin.operator}"
+    return f"{operation.request.sentence} by {operation.origin.operator}"

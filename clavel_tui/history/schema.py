@@ -4,6 +4,29 @@ from __future__ import annotations
 
 from clavel_tui.store import Migration
 
+
+def _never_changed(table: str, key: str, why: str) -> tuple[str, ...]:
+    """Held by the database itself: whoever opens the file meets it, also with another program.
+
+    INSERT OR REPLACE deletes without asking a trigger for DELETE, so a key that is there refuses to be inserted.
+    """
+    known = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608  names of our own tables
+    return tuple(
+        f"CREATE TRIGGER {table}_no_{name} BEFORE {event} ON {table} {when} BEGIN SELECT RAISE(ABORT, '{why}'); END"
+        for name, event, when in (("update", "UPDATE", ""), ("delete", "DELETE", ""), ("replace", "INSERT", known))
+    )
+
+
+def _points_to_one(table: str) -> tuple[str, ...]:
+    """A foreign key holds only where a connection asks for it; this holds always."""
+    when = "WHEN NOT EXISTS (SELECT 1 FROM deployments WHERE id = NEW.deployment)"
+    then = "BEGIN SELECT RAISE(ABORT, 'there is no such Deployment'); END"
+    return tuple(
+        f"CREATE TRIGGER {table}_points_to_one_{word.lower()} BEFORE {word} ON {table} {when} {then}"
+        for word in ("INSERT", "UPDATE")
+    )
+
+
 MIGRATIONS = (
     Migration(
         1,
@@ -23,6 +46,31 @@ MIGRATIONS = (
             """CREATE TRIGGER settled_is_settled BEFORE UPDATE ON operations WHEN OLD.state = 'settled'
             BEGIN SELECT RAISE(ABORT, 'a settled operation does not change'); END""",
             "CREATE TABLE facts (unit TEXT PRIMARY KEY, at REAL NOT NULL, trouble TEXT NOT NULL, body TEXT)",
+        ),
+    ),
+    Migration(
+        2,
+        (
+            """CREATE TABLE deployments (
+            id TEXT PRIMARY KEY, name TEXT NOT NULL, source_hash TEXT NOT NULL, body TEXT NOT NULL)""",
+            "CREATE INDEX deployments_by_name ON deployments (name)",
+            *_never_changed("deployments", "id", "a Deployment is immutable"),
+            """CREATE TABLE evaluations (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, deployment TEXT NOT NULL REFERENCES deployments (id), at REAL NOT NULL,
+            operator TEXT NOT NULL, source TEXT NOT NULL, url TEXT NOT NULL, revision TEXT NOT NULL, dirty INTEGER NOT NULL,
+            nix TEXT NOT NULL)""",
+            "CREATE INDEX evaluations_by_deployment ON evaluations (deployment, seq)",
+            *_never_changed("evaluations", "seq", "an evaluation has happened, and does not change"),
+            "CREATE TABLE refs (name TEXT PRIMARY KEY, deployment TEXT NOT NULL REFERENCES deployments (id))",
+            *_points_to_one("refs"),
+            """CREATE TABLE ref_moves (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, deployment TEXT NOT NULL REFERENCES deployments (id),
+            before TEXT NOT NULL, at REAL NOT NULL, operator TEXT NOT NULL, why TEXT NOT NULL)""",
+            "CREATE INDEX ref_moves_by_name ON ref_moves (name, seq)",
+            *_points_to_one("ref_moves"),
+            *_never_changed("ref_moves", "seq", "where a ref has pointed does not change"),
+            "CREATE TABLE memo (key TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL)",
+            "CREATE TABLE sources (name TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL)",
         ),
     ),
 )

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.unit import Fleet, Stack, Unit
-from clavel_tui.inventory.schema import CheckTable, FleetFile, StackTable, UnitFile
+from clavel_tui.inventory.flakes import sources
+from clavel_tui.inventory.schema import CheckTable, FleetFile, SourceTable, StackTable, UnitFile
 
 M = TypeVar("M", bound=BaseModel)
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -34,7 +35,14 @@ def load_fleet(root: Path) -> Fleet:
     problems.extend(_twice(units))
     if problems or fleet is None:
         raise InventoryError(problems)
-    return Fleet(name=fleet.name, units=tuple(units.values()), root=str(root))
+    return Fleet(
+        name=fleet.name,
+        units=tuple(units.values()),
+        root=str(root),
+        sources=sources(root, {name: table.url for name, table in fleet.sources.items()}),
+        substituters=tuple(fleet.substituters),
+        substituters_public_keys=tuple(fleet.substituters_public_keys),
+    )
 
 
 def _unit_files(root: Path, problems: list[Problem]) -> Iterator[Path]:
@@ -89,14 +97,14 @@ def _explain(unit_file: Path, model: type[BaseModel], error: ValidationError, in
 
 
 def _nearest(model: type[BaseModel], key: str) -> str:
-    known = sorted(model.model_fields)
+    known = sorted(field.alias or name for name, field in model.model_fields.items())
     near = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
 
 
 def _table(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The table in which that key stands."""
-    tables: dict[str, type[BaseModel]] = {"stacks": StackTable, "checks": CheckTable}
+    tables: dict[str, type[BaseModel]] = {"stacks": StackTable, "checks": CheckTable, "sources": SourceTable}
     return tables.get(str(loc[0]), model) if len(loc) > 1 else model
 
 

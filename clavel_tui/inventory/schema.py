@@ -67,6 +67,10 @@ class CheckTable(_File):
         return Check(systemd=self.systemd, command=self.command)
 
 
+Words = Annotated[list[Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]+$")]], Field(default_factory=list)]
+"""Of substituters and their keys: no blanks, since Nix parts them so."""
+
+
 class UnitFile(_File):
     """``hosts/<unit>/unit.toml``."""
 
@@ -86,6 +90,8 @@ class UnitFile(_File):
     tools: list[str] = []
     state: str = Field("/var/lib/clavel", pattern=r"^/[^\s]+$")
     docker_config: str = ""
+    substituters: Words
+    substituters_public_keys: Words = Field(alias="substituters-public-keys", default_factory=list)
 
     @field_validator("arch")
     @classmethod
@@ -96,9 +102,18 @@ class UnitFile(_File):
         return value
 
 
+class SourceTable(_File):
+    """``[sources.<name>]``: a flake; a path is taken from the folder of fleet.toml."""
+
+    url: str = Field(min_length=1, pattern=r"^[^\s-][^\s]*$")
+
+
 class FleetFile(_File):
     """``hosts/fleet.toml``: the fleet's name, and what its units say unless they say otherwise."""
 
     name: Name
     stack_root: str = Field("/srv", pattern=r"^/[^\s]*$")
     defaults: dict[str, str | int | bool | list[str]] = {}
+    substituters: Words
+    substituters_public_keys: Words = Field(alias="substituters-public-keys", default_factory=list)
+    sources: dict[Name, SourceTable] = {}

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from clavel_tui.compose import ask
+from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError, StoreRefusedError
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
+from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.unit import Stack, Unit
-from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 from clavel_tui.history import JournalError
 from clavel_tui.inventory import stack_files
+from clavel_tui.operations.evaluate import Evaluating
+from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
 from clavel_tui.operations.run import Run
@@ -42,11 +47,20 @@ class InProcessFleet:
         self._planner = Planner(parts, self._watch)
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._seen_seq = 0
+        self._moved = -1
 
     async def load(self) -> None:
         """From the cache; what is older than anybody keeps goes first."""
         await self._parts.journal.tidy()
         await self._watch.load()
+        await self._load_heads()
+
+    async def _load_heads(self) -> None:
+        """What units should run; read anew when a ref has moved, by this console or another one."""
+        moved = await self._parts.deployments.moved()
+        if moved != self._moved:
+            self._moved = moved
+            self._watch.should_run(await self._parts.deployments.heads())
 
     async def snapshot(self) -> FleetState:
         """See FleetClient."""
@@ -66,6 +80,7 @@ class InProcessFleet:
             seq = await self._parts.journal.last_seq()
             if seq != self._seen_seq:
                 self._seen_seq = seq
+                await self._load_heads()
                 break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TAIL_S):
@@ -91,6 +106,39 @@ class InProcessFleet:
         """See FleetClient."""
         return await self._planner.plan(request)
 
+    async def sources(self) -> Sequence[SourceState]:
+        """See FleetClient."""
+        evaluated = await self._parts.deployments.sources()
+        said = {source.name: source for source in self._parts.fleet.sources}
+        known = said | {name: evaluation.source for name, (_, evaluation) in evaluated.items() if name not in said}
+        return [_source_state(source, *evaluated.get(name, (0.0, None))) for name, source in sorted(known.items())]
+
+    async def deployments(self, name: str = "") -> Sequence[Recorded]:
+        """See FleetClient."""
+        return await self._parts.deployments.deployments(name)
+
+    async def deployment(self, said: str) -> Deployment:
+        """See FleetClient."""
+        found = await self._parts.deployments.find(said)
+        if len(found) != 1:
+            raise RefusedError(f"{'no Deployment is' if not found else 'more than one Deployment is'} called {said}")
+        return found[0]
+
+    async def evaluate(self, source: str, reason: str = "") -> str:
+        """See FleetClient."""
+        if self._parts.evaluator is None:
+            raise self._read_only()
+        found = find_source(self._parts.fleet.sources, source)
+        request = Request(unit="", stack=found.name, verb=Verb.EVALUATE)
+        for operation, runner, _ in await self._parts.journal.open_operations():
+            if operation.request == request and runner == self._parts.runner_name:
+                return operation.id
+        operation = await self._begin(request, reason)
+        evaluating = Evaluating(self._parts.fleet, self._parts.evaluator, self._parts.deployments)
+        run = EvaluationRun(self._parts, evaluating, self._parts.deployments, operation)
+        self._track(operation.id, run.run(found))
+        return operation.id
+
     async def submit(self, plan: Plan, reason: str = "") -> str:
         """See FleetClient."""
         if plan.refusal:
@@ -98,23 +146,28 @@ class InProcessFleet:
         unit, jobs = self._unit(plan.request.unit), self._jobs()
         stack = unit.stack(plan.request.stack) or self._unknown_stack(unit, plan.request.stack)
         files = await asyncio.to_thread(stack_files, Path(stack.source)) if plan.request.verb is Verb.UPDATE else {}
+        operation = await self._begin(plan.request, reason, plan.born)
+        run = Run(self._parts, jobs, self._watch, unit, operation)
+        self._track(operation.id, run.from_the_start(plan, stack, files))
+        return operation.id
+
+    async def _begin(self, request: Request, reason: str, born: str = "") -> Operation:
+        """The intent, in the journal."""
         origin = await self._parts.origin()
         operation = Operation(
             id=uuid.uuid4().hex[:16],
-            request=plan.request,
-            origin=origin.model_copy(update={"reason": reason or plan.request.reason}),
+            request=request,
+            origin=origin.model_copy(update={"reason": reason or request.reason}),
             state=State.RUNNING,
             started=self._parts.clock.wall(),
-            born=plan.born,
+            born=born,
         )
         self._parts.checkpoint("planned")
         try:
             await self._parts.journal.begin(operation)
         except JournalError as error:
             raise StoreRefusedError(f"{error.text}; nothing was changed", error.hint) from error
-        run = Run(self._parts, jobs, self._watch, unit, operation)
-        self._track(operation.id, run.from_the_start(plan, stack, files))
-        return operation.id
+        return operation
 
     def _track(self, ident: str, work: Coroutine[Any, Any, object]) -> None:
         async def limited() -> None:
@@ -127,7 +180,9 @@ class InProcessFleet:
         """See FleetClient."""
         if task := self._runs.get(operation):
             try:
-                await task
+                await asyncio.wait([task])
+                if not task.cancelled():
+                    task.result()
             except JournalError as error:
                 raise StoreRefusedError(f"{error.text}; the operation goes on, on its unit", error.hint) from error
         found = await self._parts.journal.operation(operation)
@@ -140,6 +195,10 @@ class InProcessFleet:
         found = await self._parts.journal.operation(operation)
         if found is None or found.state is State.SETTLED:
             return "that operation has ended already"
+        if found.request.verb is Verb.EVALUATE:
+            if task := self._runs.get(found.id):
+                task.cancel()
+            return "it is stopped" if task else "another console evaluates: it is cancelled there"
         try:
             await self._jobs().leave_word(self._parts.target(self._unit(found.request.unit)), found.id, "cancel")
         except RemoteError as error:
@@ -257,6 +316,9 @@ class InProcessFleet:
                 continue
             if not mine and (self._parts.is_alive(runner) or not await self._parts.journal.adopt(operation.id, runner)):
                 continue
+            if operation.request.verb is Verb.EVALUATE:
+                await self._parts.journal.settle(_ended_with_its_console(operation, self._parts.clock.wall()))
+                continue
             unit = self._parts.fleet.unit(operation.request.unit)
             if unit is None or (operation.state is State.UNKNOWN and self._watch.state(unit).trouble):
                 continue
@@ -296,3 +358,13 @@ class InProcessFleet:
         if view is None or not view.path:
             raise RefusedError(f"there is no stack {name} on {unit.name}")
         return Stack(name=name, path=view.path)
+
+
+def _ended_with_its_console(operation: Operation, at: float) -> Operation:
+    """An evaluation runs on the workstation: with its console it is gone."""
+    text = "the console ended meanwhile; nothing was recorded"
+    return operation.model_copy(update={"state": State.SETTLED, "outcome": Outcome.INTERRUPTED, "text": text, "ended": at})
+
+
+def _source_state(source: Source, at: float, evaluation: Evaluation | None) -> SourceState:
+    return SourceState(source=source, at=at, evaluation=evaluation)

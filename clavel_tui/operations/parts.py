@@ -10,6 +10,8 @@ from clavel_tui.domain.errors import UnitError
 from clavel_tui.domain.operation import Origin
 from clavel_tui.domain.unit import Fleet, Unit
 from clavel_tui.history import Journal
+from clavel_tui.history.deployments import Deployments
+from clavel_tui.nix import Evaluator
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
 from clavel_tui.remote.keys import KeyInstaller
@@ -29,14 +31,15 @@ class Clock:
 class Parts:
     """One fleet's parts.
 
-    ``jobs`` and ``keys`` are None in a console that may only look, and ``read_only`` says who wants it so. ``checkpoint``
-    is told the journal's boundaries as they pass.
+    ``jobs``, ``keys`` and ``evaluator`` are None in a console that may only look, and ``read_only`` says who wants it so.
+    ``checkpoint`` is told the journal's boundaries as they pass.
     """
 
     fleet: Fleet
     runner: QueryRunner
     jobs: JobClient | None
     journal: Journal
+    deployments: Deployments
     clock: Clock
     origin: Callable[[], Awaitable[Origin]]
     runner_name: str
@@ -45,6 +48,7 @@ class Parts:
     checkpoint: Callable[[str], None] = lambda _name: None
     read_only: str = ""
     keys: KeyInstaller | None = None
+    evaluator: Evaluator | None = None
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def target(self, unit: Unit) -> Target:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from clavel_tui.domain import limits
+from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import judge
@@ -32,6 +33,7 @@ class Watch:
         self._states: dict[str, UnitState] = {}
         self._probes = asyncio.Semaphore(64)
         self.changed = asyncio.Event()
+        self._heads: dict[str, Head] = {}
         self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
 
     async def load(self) -> None:
@@ -39,12 +41,21 @@ class Watch:
         for name, (facts, trouble) in (await self._parts.journal.facts()).items():
             self._facts[name], self._trouble[name] = facts, (trouble, "")
 
+    def should_run(self, heads: dict[str, Head]) -> None:
+        """Where the units' refs point."""
+        for name in {*heads, *self._heads}:
+            if heads.get(name) != self._heads.get(name):
+                self._states.pop(name, None)
+        self._heads = heads
+        self.changed.set()
+
     def state(self, unit: Unit) -> UnitState:
         """The unit as it is known now."""
         if unit.name not in self._states:
             facts = self._facts.get(unit.name)
             trouble, hint = self._trouble.get(unit.name, ("", ""))
-            drift = drifts(unit, facts, self.wanted.get(unit.name, {}))
+            head = self._heads.get(unit.name)
+            drift = drifts(unit, facts, self.wanted.get(unit.name, {}), head)
             self._states[unit.name] = UnitState(
                 unit=unit,
                 facts=facts,
@@ -52,6 +63,7 @@ class Watch:
                 hint=hint,
                 health=judge(unit, facts, trouble),
                 drift=drift,
+                head=head,
                 stacks=stack_views(unit, facts),
                 looking=unit.name in self._looking,
             )

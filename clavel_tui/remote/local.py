@@ -12,6 +12,8 @@ from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.secrets import Secrets
 from clavel_tui.remote.target import Target
 
+END_S = 2.0
+
 
 class LocalRunner:
     """Runs effects as processes of this machine, each in a session of its own."""
@@ -59,8 +61,20 @@ class LocalRunner:
             raise RemoteError("timeout", f"{effect.name} on {target.name} took longer than {effect.timeout:.0f} s") from error
         finally:
             if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGTERM)
+                await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Asks it to end, and then sees to it, with all that it started: a busy evaluator does not listen."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_S):
+                await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _collect(process: asyncio.subprocess.Process, stdin: bytes, on_line: OnLine | None, *, hold: bool) -> Result:
@@ -69,7 +83,7 @@ async def _collect(process: asyncio.subprocess.Process, stdin: bytes, on_line: O
     process.stdin.write(stdin)
     if not hold:
         process.stdin.write_eof()
-    out, err = await asyncio.gather(_read(process.stdout, on_line), process.stderr.read(OUTPUT_MOST))
+    out, err = await asyncio.gather(_read(process.stdout, on_line), _read(process.stderr, None))
     code = await process.wait()
     return Result(code if code >= 0 else 128 - code, out.decode(errors="replace"), err.decode(errors="replace"))
 
@@ -77,7 +91,7 @@ async def _collect(process: asyncio.subprocess.Process, stdin: bytes, on_line: O
 async def _read(stream: asyncio.StreamReader, on_line: OnLine | None) -> bytes:
     if on_line is None:
         kept = bytearray()
-        while chunk := await stream.read(65536):
+        while chunk := await stream.read(65536):  # to its end: a process whose pipe is full stands still
             kept += chunk[: OUTPUT_MOST - len(kept)]
         return bytes(kept)
     rest = b""

@@ -252,7 +252,9 @@ follow() {
     while :; do
         follow_done=
         [ ! -f "$job/result" ] || follow_done=1
-        follow_size=$(($(wc -c <"$job/log" 2>/dev/null || echo 0)))
+        follow_size=0
+        # A file only: to count what has no end would never return.
+        [ ! -f "$job/log" ] || follow_size=$(($(wc -c <"$job/log" 2>/dev/null || echo 0)))
         [ -n "$follow_done" ] || whole_lines
         if [ "$follow_size" -gt "$follow_at" ]; then
             log_bytes "$follow_at" "$follow_size" || exit 0

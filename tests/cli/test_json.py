@@ -9,6 +9,7 @@ import pytest
 
 from clavel_tui.cli.parser import build
 from clavel_tui.demo import demo_fleet
+from clavel_tui.demo_wiring import demo_settings
 from clavel_tui.settings import Settings
 from clavel_tui.wiring import Wiring, run_verb
 
@@ -22,9 +23,7 @@ RELEASE = {"id", "seq", "health", "seen_at", "images", "restorable", "missing"}
 @pytest.fixture(scope="module")
 def settings() -> Iterator[Settings]:
     with demo_fleet() as places:
-        yield Settings(
-            str(places.hosts), str(places.database), str(places.ssh_config), str(places.known_hosts), str(places.identity)
-        )
+        yield demo_settings(places)
 
 
 def answer(settings: Settings, capsys: pytest.CaptureFixture[str], *words: str) -> object:

@@ -16,9 +16,9 @@ import pytest
 
 from clavel_tui.cli.parser import build
 from clavel_tui.demo import Places, demo_fleet, environment
+from clavel_tui.demo_wiring import demo_settings
 from clavel_tui.domain.operation import Outcome, Request, Verb
 from clavel_tui.remote.serve import marked_processes
-from clavel_tui.settings import Settings
 from clavel_tui.wiring import Wiring, run_verb
 
 START = "import sys; from clavel_tui.wiring import main; sys.exit(main())"
@@ -38,7 +38,7 @@ class Demo:
 
     def wiring(self) -> Wiring:
         p = self.places
-        return Wiring(Settings(str(p.hosts), str(p.database), str(p.ssh_config), str(p.known_hosts), str(p.identity)))
+        return Wiring(demo_settings(p))
 
     def json(self, *words: str) -> Any:  # noqa: ANN401
         return json.loads(self(*words, "--json")[1])

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Event, FileChange, ImageChange, Operation, Plan, Request
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 from tests.tui.fleets import NOW, operation
 
 
@@ -23,6 +24,8 @@ class FakeFleet:
         self.reason = ""
         self.submit_error = ""
         self.past: list[Operation] = []
+        self.source_states: list[SourceState] = []
+        self.recorded: list[Recorded] = []
         self.lines = ["one", "two \x1b[31mred\x1b[0m", "three"]
         self._news = asyncio.Event()
 
@@ -54,6 +57,19 @@ class FakeFleet:
             images=(ImageChange(service="app", before="222222222222", after="111111111111", note="registry.example/app:latest"),),
             files=(FileChange(path="compose.yaml", kind="changed", diff=("-image: app:2", "+image: app:1")),),
         )  # fmt: skip
+
+    async def sources(self) -> Sequence[SourceState]:
+        return self.source_states
+
+    async def evaluate(self, source: str, reason: str = "") -> str:
+        self.asked.append(("evaluate", source))
+        return "0123456789abcdef"
+
+    async def deployments(self, name: str = "") -> Sequence[Recorded]:
+        return self.recorded
+
+    async def deployment(self, said: str) -> Deployment:
+        return next(one.deployment for one in self.recorded if one.short == said)
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
         self.asked.append(("submit", plan.request))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from clavel_tui.domain.deployment import Deployment, Head, Recorded, Specification, Template, full_name
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Container, Disk, Facts, StackState
 from clavel_tui.domain.health import judge
 from clavel_tui.domain.operation import Operation, Origin, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.release import Held, Release, ServiceImage
+from clavel_tui.domain.source import Attribute, Evaluation, Fault, Listing, Lock, Source
 from clavel_tui.domain.stackview import stack_views
 from clavel_tui.domain.unit import Expected, Stack, Unit, UnitType
-from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 
 NOW = 1_750_000_000.0
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -121,3 +123,59 @@ def odd() -> FleetState:
         seen(long, facts(long, os="NixOS 日本語 25.05", failed_units=("[b]evil[/b].service",))),
         seen(short, facts(short, os=evil)),
     )
+
+
+# ---- what was evaluated
+
+SOURCE = Source(name="fleet", url="/repository")
+LOCK = Lock(url="git+file:///repository?rev=1234", nar_hash="sha256-abc", revision="1234567890abcdef", nix="2.31.2")
+
+
+def path(name: str, number: int) -> str:
+    return f"/nix/store/{str(number) * 32}-nixos-system-{name}-25.11"
+
+
+def deployment(name: str, number: int) -> Deployment:
+    template = Template(
+        nar_id=path(name, number), substituters=("https://cache.example.org",), metadata={"system": "x86_64-linux"}
+    )
+    return Deployment.of(Specification(unit=name, template=template), SOURCE.url, f"sha256-{number}")
+
+
+def recorded(name: str, number: int, *, days: float, dirty: bool = False) -> Recorded:
+    one = deployment(name, number)
+    short = full_name(name, one.id)
+    return Recorded(
+        deployment=one,
+        short=short,
+        at=NOW - days * 86400,
+        operator="ada",
+        url=LOCK.url,
+        revision="" if dirty else "1234567890",
+        dirty=dirty,
+    )
+
+
+def evaluated(name: str = "cinnabar", runs: int = 1, should: int = 3) -> UnitState:
+    """A unit that is some evaluations behind."""
+    one = unit(name, stacks=("web",), tags=("hetzner",))
+    past = tuple((full_name(name, deployment(name, n).id), path(name, n)) for n in range(1, should + 1))
+    head = Head(name=name, short=past[-1][0], nar_id=past[-1][1], at=NOW - 86400, past=past)
+    what = facts(one, current=path(name, runs), profile=path(name, runs), health="unhealthy")
+    state = seen(one, what)
+    return state.model_copy(update={"head": head, "drift": drifts(one, what, {}, head)})
+
+
+def source_state(*, failed: bool = True) -> SourceState:
+    good = Attribute(name="nixosConfigurations.cinnabar", unit="cinnabar", nar_id=path("cinnabar", 3))
+    bad = Attribute(
+        name="nixosConfigurations.galena",
+        unit="galena",
+        fault=Fault.EVALUATION,
+        text="attribute 'foo' missing (hosts/galena/default.nix:3:7)",
+    )
+    listing = Listing(attributes=(good.name, bad.name, "nixosConfigurations.galena-sd"))
+    evaluation = Evaluation(
+        source=SOURCE, lock=LOCK, listing=listing, attributes=(good, bad) if failed else (good,), warnings=("an option is old",)
+    )
+    return SourceState(source=SOURCE, at=NOW - 7200, evaluation=evaluation)

@@ -12,6 +12,7 @@ from clavel_tui.fleet.state import FleetState
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.test_keys import settle
+from tests.tui.test_modes import full
 
 Compare = Callable[..., bool]
 SIZES = [(60, 20), (80, 24), (120, 35), (160, 50)]
@@ -45,11 +46,14 @@ def test_a_terminal_too_small_for_panes_shows_the_units(console: MakeApp, snap_c
     assert snap_compare(app, terminal_size=(40, 10), run_before=settle)
 
 
-@pytest.mark.parametrize("keys", [("r",), ("r", "enter"), ("u",), ("question_mark",), ("5",), ("l",)], ids="-".join)
-@pytest.mark.parametrize("size", [(80, 24), (120, 35)], ids=lambda s: f"{s[0]}x{s[1]}")
+SCREENS = [("r",), ("r", "enter"), ("u",), ("question_mark",), ("2",), ("2", "enter"), ("3",), ("5",), ("5", "enter"), ("6",),
+           ("6", "enter"), ("l",), ("x",), ("colon",)]  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", SCREENS, ids="-".join)
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=lambda s: f"{s[0]}x{s[1]}")
 def test_screens(console: MakeApp, snap_compare: Compare, keys: tuple[str, ...], size: tuple[int, int]) -> None:
-    app, fake = console(fleets.one())
-    fake.past = [fleets.operation(fleets.Outcome.RETURNED, text="it went bad: back at release aaaa00001111, and verified")]
+    app, _ = full(console)
 
     async def press(pilot: Pilot[Any]) -> None:
         await settle(pilot)

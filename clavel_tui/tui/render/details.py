@@ -74,6 +74,11 @@ def _service(container: Container) -> Line:
     )
 
 
+def stack_lines(view: StackView, state: UnitState) -> list[Line]:
+    """One stack by itself: its services and releases."""
+    return list(_stack(view, state))[1:]
+
+
 def _facts(facts: Facts | None, now: float) -> Iterator[Line]:
     if facts is None:
         return

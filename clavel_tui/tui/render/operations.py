@@ -20,7 +20,7 @@ def running_lines(operations: Sequence[Operation], now: float) -> list[Line]:
 
 def _running(operation: Operation, now: float) -> Line:
     request = operation.request
-    what = f"{request.verb.value} {request.stack} on {request.unit}"
+    what = request.sentence
     if operation.state is State.UNKNOWN:
         return line(Cell("? ", "warn"), f"{what}  ", Cell(f"unknown: {operation.text}", "warn"))
     step = "going back" if operation.step == "return" else operation.step or "starting"
@@ -43,7 +43,7 @@ def operation_lines(operation: Operation, events: Sequence[Event]) -> list[Line]
     request, origin = operation.request, operation.origin
     revision = f"  revision {origin.revision[:12]}{' (dirty)' if origin.dirty else ''}" if origin.revision else ""
     head = [
-        line(Cell(f"{request.verb.value} {request.stack} on {request.unit}", "head"), "  ", outcome_cell(operation)),
+        line(Cell(request.sentence, "head"), "  ", outcome_cell(operation)),
         line(operation.text),
         line(
             Cell(f"by {origin.operator}@{origin.host}{revision}{f'  because: {origin.reason}' if origin.reason else ''}", "dim")

@@ -21,6 +21,7 @@ from clavel_tui.tui.render.operations import running_lines
 from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.widgets.lines import Lines, content
 from clavel_tui.tui.widgets.listing import Listing
+from clavel_tui.tui.widgets.tabs import Tabs
 
 
 class FleetScreen(BadgedScreen):
@@ -39,6 +40,7 @@ class FleetScreen(BadgedScreen):
 
     def compose(self) -> ComposeResult:
         """The panes."""
+        yield Tabs("fleet")
         yield Static(id="headline")
         with Horizontal(id="panes"):
             with Vertical(id="left"):

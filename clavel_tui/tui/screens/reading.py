@@ -41,12 +41,18 @@ class TextScreen(ReadingScreen):
         """Title, text, footer."""
         yield Label(self._title, classes="title", markup=False)
         yield Lines()
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Shows the text."""
-        self.query_one(Lines).show(self._lines)
         self.query_one(Lines).focus()
+        self.show(self._lines)
+
+    def show(self, lines: list[Line]) -> None:
+        """Other lines, also when it is not up yet or no longer."""
+        self._lines = lines
+        for shown in self.query(Lines):
+            shown.show(lines)
 
 
 def help_lines() -> list[Line]:
@@ -79,7 +85,7 @@ def help_lines() -> list[Line]:
 
 def shown_key(key: str) -> str:
     """A key as people write it."""
-    return {"slash": "/", "question_mark": "?"}.get(key, key)
+    return {"slash": "/", "question_mark": "?", "colon": ":"}.get(key, key)
 
 
 class LogScreen(ReadingScreen):
@@ -101,7 +107,7 @@ class LogScreen(ReadingScreen):
         """Title, log, footer."""
         yield Label(f"logs of {self._stack} on {self._unit}", classes="title", markup=False)
         yield Log(max_lines=limits.LOG_LINES, auto_scroll=True)
-        yield Footer()
+        yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Lines are written together: a burst of ten thousand must not cost ten thousand paints."""

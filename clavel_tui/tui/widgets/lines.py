@@ -39,10 +39,14 @@ class Lines(VerticalScroll):
         Binding("g", "scroll_home", show=False), Binding("G", "scroll_end", show=False),
     ]  # fmt: skip
 
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002  Textual's name
+        super().__init__(id=id, classes=classes)
+        self._text = Static(markup=False)
+
     def compose(self) -> ComposeResult:
         """One text."""
-        yield Static(markup=False)
+        yield self._text
 
     def show(self, lines: Sequence[Line]) -> None:
-        """Replaces the content."""
-        self.query_one(Static).update(content(lines))
+        """Replaces the content, also before it is up."""
+        self._text.update(content(lines))

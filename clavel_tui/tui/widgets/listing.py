@@ -114,12 +114,15 @@ class Listing(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)
 
     def _leave_room_for_the_last(self) -> None:
-        """The last column says why: a third of the width is its own, and the widest of the others gives way."""
-        *others, last = self._widths
-        room = self.size.width - 1 - min(last, self.size.width // 3)
-        while others and sum(others) + len(GAP) * len(others) > room and max(others) > NARROWEST:
-            others[others.index(max(others))] -= 1
-        self._widths = [*others, last]
+        """The last column says why: a third of the width is its own, and the widest of the others gives way; the first, last."""
+        first, *others, last = self._widths if len(self._widths) > 1 else (0, *self._widths)
+        room = self.size.width - 1 - min(last, self.size.width // 3) - len(GAP) * (len(others) + 1)
+        while first + sum(others) > room and max((first, *others)) > NARROWEST:
+            if max(others, default=0) > NARROWEST:
+                others[others.index(max(others))] -= 1
+            else:
+                first -= 1
+        self._widths = [first, *others, last] if len(self._widths) > 1 else [last]
 
     def on_resize(self) -> None:
         """The last column takes what is left."""

@@ -1,0 +1,146 @@
+"""`eval`, `sources`, `deployments` and `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from clavel_tui.cli import output
+from clavel_tui.cli.context import Context
+from clavel_tui.domain.deployment import Recorded, differences
+from clavel_tui.domain.operation import Operation
+from clavel_tui.domain.outcome import EXIT_CODES, Outcome
+from clavel_tui.domain.source import Evaluation
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.state import SourceState
+
+
+async def evaluate(context: Context) -> int:
+    """Progress to stderr, each attribute as it begins; the result is a line for every unit."""
+    context.refuse_read_only()
+    async with context.doors.client() as client:
+        ident = await client.evaluate(context.args.source, context.args.reason or "")
+        before = {r.deployment.nar_id for r in await client.deployments()}
+        operation = await client.wait(ident)
+        for event in await client.operation_events(ident):
+            if event.kind == "warn":
+                output.note(event.text)
+        state = await _state(client, operation.request.stack)
+        recorded = await client.deployments()
+    evaluation = state.evaluation if state and operation.outcome in _RECORDED else None
+    if context.json:
+        output.as_json(_document(operation, evaluation, recorded))
+    else:
+        _lines(operation, evaluation, recorded, before)
+    return EXIT_CODES[operation.outcome or Outcome.UNKNOWN]
+
+
+_RECORDED = {Outcome.SUCCEEDED, Outcome.NO_CHANGE, Outcome.UNITS_FAILED}
+
+
+async def _state(client: FleetClient, name: str) -> SourceState | None:
+    return next((state for state in await client.sources() if state.source.name == name), None)
+
+
+def _lines(operation: Operation, evaluation: Evaluation | None, recorded: Sequence[Recorded], before: set[str]) -> None:
+    short = {r.deployment.nar_id: r.short for r in recorded}
+    if evaluation:
+        rows = [
+            (
+                one.unit,
+                "failed" if one.fault else ("same" if one.nar_id in before else "changed"),
+                short.get(one.nar_id, ""),
+                one.nar_id,
+            )
+            for one in evaluation.attributes
+        ]
+        output.table(("UNIT", "WHAT", "DEPLOYMENT", "STORE PATH"), rows)
+        for name in evaluation.others:
+            output.note(f"{name} matches no unit")
+    output.note(f"{operation.word}: {operation.text}")
+
+
+def _document(operation: Operation, evaluation: Evaluation | None, recorded: Sequence[Recorded]) -> dict[str, Any]:
+    ids = {r.deployment.nar_id: r.deployment.id for r in recorded}
+    attributes = evaluation.attributes if evaluation else ()
+    return {
+        "operation": operation.id,
+        "outcome": operation.outcome,
+        "text": operation.text,
+        "lock": evaluation.lock.model_dump(mode="json") if evaluation else None,
+        "processes": evaluation.processes if evaluation else 0,
+        "units": [{**one.model_dump(mode="json"), "deployment": ids.get(one.nar_id, "")} for one in attributes],
+        "others": list(evaluation.others) if evaluation else [],
+        "warnings": list(evaluation.warnings) if evaluation else [],
+    }
+
+
+async def sources(context: Context) -> int:
+    """One line a source."""
+    async with context.doors.client(settle=False) as client:
+        states = await client.sources()
+    if context.json:
+        output.as_json([state.model_dump(mode="json") for state in states])
+        return 0
+    rows = [
+        (
+            state.source.name,
+            state.source.url,
+            _when(state.at) if state.at else "never",
+            (state.evaluation.lock.revision[:12] + " (dirty)" * state.evaluation.lock.dirty) if state.evaluation else "",
+            _counts(state.evaluation),
+        )
+        for state in states
+    ]
+    output.table(("SOURCE", "URL", "EVALUATED", "REVISION", "RESULT"), rows)
+    if not rows:
+        output.note("no source: write [sources.<name>] with its url into fleet.toml, or put a flake.nix beside hosts/")
+    return 0
+
+
+def _counts(evaluation: Evaluation | None) -> str:
+    if evaluation is None:
+        return ""
+    failed = len(evaluation.failed)
+    return f"{len(evaluation.attributes) - failed} Deployments" + (f", {failed} failed" if failed else "")
+
+
+async def deployments(context: Context) -> int:
+    """One line a Deployment; the one that the ref points to is marked."""
+    async with context.doors.client(settle=False) as client:
+        found = list(await client.deployments(context.args.name))[: context.args.limit]
+        heads = {unit.head.short for unit in (await client.snapshot()).units if unit.head}
+    if context.json:
+        output.as_json([recorded.model_dump(mode="json", by_alias=True) for recorded in found])
+        return 0
+    rows = [
+        (
+            "*" if r.short in heads else "",
+            r.short,
+            _when(r.at),
+            r.revision[:12] + " (dirty)" * r.dirty,
+            r.operator,
+            r.deployment.nar_id,
+        )
+        for r in found
+    ]
+    output.table(("", "DEPLOYMENT", "EVALUATED", "REVISION", "BY", "STORE PATH"), rows)
+    return 0
+
+
+async def compare(context: Context) -> int:
+    """What differs, field by field."""
+    async with context.doors.client(settle=False) as client:
+        old = await client.deployment(context.args.old)
+        new = await client.deployment(context.args.new)
+    found = differences(old, new)
+    if context.json:
+        output.as_json({key: {"old": before, "new": after} for key, (before, after) in found.items()})
+    else:
+        output.table(("FIELD", "OLD", "NEW"), [(key, before or "-", after or "-") for key, (before, after) in found.items()])
+    return 1 if found else 0
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

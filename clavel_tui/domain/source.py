@@ -1,0 +1,109 @@
+"""A Source: a reference to a Nix flake, and what evaluating it yielded, attribute by attribute."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from pydantic import Field
+
+from clavel_tui.domain.model import Model
+
+
+class Source(Model):
+    """``url`` is anything that Nix takes as a flake reference; a folder is made absolute by whoever read it."""
+
+    name: str
+    url: str
+
+
+class Lock(Model):
+    """A Source at one moment: what Nix says that the reference means now."""
+
+    url: str
+    """With the revision, where there is one: evaluating it again yields the same."""
+    nar_hash: str
+    revision: str = ""
+    dirty: bool = False
+    dir: str = ""
+    nix: str = ""
+    """The version that said so: `2.8.0`."""
+
+    @property
+    def pinned(self) -> bool:
+        """The reference names the content itself, so that it can be evaluated purely."""
+        return "rev=" in self.url or "narHash=" in self.url or re.search(r"^[a-z]+:[^?]*/[0-9a-f]{40}\b", self.url) is not None
+
+    @property
+    def key(self) -> str:
+        """What a memo of it stands under. The revision belongs to it: flakes write it into what they build."""
+        return "\n".join((self.nar_hash, self.dir, self.revision, "dirty" if self.dirty else ""))
+
+
+class Fault(StrEnum):
+    """Why an attribute has no Deployment."""
+
+    EVALUATION = "evaluation"
+    BUILD = "build"
+    MEMORY = "memory"
+    TIME = "time"
+    CRASH = "crash"
+    FETCH = "fetch"
+    SCHEMA = "schema"
+    AMBIGUOUS = "ambiguous"
+
+    @property
+    def lasting(self) -> bool:
+        """It would be the same if the same source were evaluated again: worth to be kept."""
+        return self in {Fault.EVALUATION, Fault.BUILD, Fault.SCHEMA, Fault.AMBIGUOUS}
+
+
+class Attribute(Model):
+    """One attribute of the flake that matches a unit: a closure, or why there is none."""
+
+    name: str
+    """As `nixosConfigurations.cinnabar`."""
+    unit: str
+    nar_id: str = ""
+    drv_path: str = ""
+    system: str = ""
+    type: str = ""
+    profile: str = ""
+    substituters: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    metadata: dict[str, str] = Field(default_factory=dict)
+    fault: Fault | None = None
+    text: str = ""
+    """Nix's own message, trimmed to what helps."""
+
+
+class Listing(Model):
+    """What the flake holds beside its units, and what its nixConfig says."""
+
+    attributes: tuple[str, ...] = ()
+    """All of nixosConfigurations, darwinConfigurations and clavelUnits, by name."""
+    substituters: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+class Evaluation(Model):
+    """A Source as it was evaluated: each matching attribute, what matches no unit, and Nix's warnings."""
+
+    source: Source
+    lock: Lock
+    listing: Listing = Listing()
+    attributes: tuple[Attribute, ...] = ()
+    warnings: tuple[str, ...] = ()
+    processes: int = 0
+    """Evaluators that were started for it; none where all of it was known."""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Attributes that match no unit: listed, never deployed."""
+        known = {attribute.name for attribute in self.attributes}
+        return tuple(name for name in self.listing.attributes if name not in known)
+
+    @property
+    def failed(self) -> tuple[Attribute, ...]:
+        """Those without a closure."""
+        return tuple(attribute for attribute in self.attributes if attribute.fault)

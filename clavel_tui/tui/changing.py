@@ -1,0 +1,143 @@
+"""The commands that change something: each is planned, shown, confirmed, and then followed to its end."""
+
+from __future__ import annotations
+
+from textual import work
+
+from clavel_tui.domain.errors import ClavelError
+from clavel_tui.domain.operation import Plan, Request, Verb
+from clavel_tui.domain.outcome import Outcome
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.tui import choices
+from clavel_tui.tui.console import Console
+from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
+from clavel_tui.tui.render.plan import plan_lines
+from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
+from clavel_tui.tui.screens.evaluated import SourcesScreen
+
+
+class ChangingConsole(Console):
+    """A console with the commands that mutate."""
+
+    def do_update(self) -> None:
+        """`u`."""
+        self._change(Verb.UPDATE)
+
+    def do_restart(self) -> None:
+        """`t`."""
+        self._change(Verb.RESTART)
+
+    def do_stop(self) -> None:
+        """`S`."""
+        self._change(Verb.STOP)
+
+    def do_hold(self) -> None:
+        """`H` holds, or releases a hold."""
+        unit, stack = self._selected
+        view = unit.stack(choices.stack(unit, stack) or "") if unit else None
+        self._change(Verb.UNHOLD if view and view.held else Verb.HOLD)
+
+    @work(group="dialog", exclusive=True)
+    async def _change(self, verb: Verb) -> None:
+        unit, said = self._selected
+        if unit and (stack := await self._choose_stack(unit, said, verb.value)):
+            await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=verb))
+
+    def do_rollback(self) -> None:
+        """`r`."""
+        self._roll_back()
+
+    @work(group="dialog", exclusive=True)
+    async def _roll_back(self) -> None:
+        """`r enter y`: the last known good is preselected."""
+        unit, stack = self._selected
+        if unit is None:
+            return
+        rows, preselected = choices.release_rows(unit, stack)
+        note = "" if preselected else "no recorded good release can be restored here"
+        title = f"roll back on {unit.unit.name}: to which release?"
+        key = await self.push_screen_wait(ChooseScreen(title, choices.RELEASE_COLUMNS, rows, preselected, note))
+        if key:
+            stack, _, release = key.partition("/")
+            await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=Verb.ROLLBACK, release=release))
+
+    async def _confirm(self, request: Request) -> None:
+        client = self._client
+        if client is None:
+            return
+        made: list[Plan] = []
+
+        async def preview() -> Preview:
+            plan = await client.plan(request)
+            made.append(plan)
+            return Preview(plan_lines(plan), not plan.refusal)
+
+        why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview()))
+        if why is not None and made:
+            await self._submit(client, made[0], why)
+
+    async def _submit(self, client: FleetClient, plan: Plan, why: str) -> None:
+        try:
+            ident = await client.submit(plan, why)
+        except ClavelError as error:
+            self.notify(f"not started: {error.text}", severity="error", timeout=10)
+            return
+        self._follow(client, ident)
+
+    @work(group="follow")
+    async def _follow(self, client: FleetClient, ident: str) -> None:
+        """Says how it ended."""
+        try:
+            operation = await client.wait(ident)
+        except ClavelError as error:
+            self.notify(error.text, severity="error", timeout=15)
+            return
+        good = operation.outcome in {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
+        self.notify(
+            f"{operation.request.sentence}: {operation.word}\n{operation.text}",
+            severity="information" if good else "warning",
+            timeout=8 if good else 20,
+            markup=False,
+        )
+        if not good:
+            self.bell()
+
+    @work(group="dialog", exclusive=True)
+    async def do_undo(self) -> None:
+        """`z` on an operation of the history: back to what ran before it."""
+        operation = self._history.chosen if self.screen is self._history else None
+        if operation is None or not operation.came_from:
+            self.notify("select an operation of the history (5) that changed a stack", severity="warning")
+            return
+        await self._confirm(
+            operation.request.model_copy(update={"verb": Verb.ROLLBACK, "release": operation.came_from, "service": ""})
+        )
+
+    @work(group="cancel")
+    async def do_cancel(self) -> None:
+        """`c`."""
+        unit, _ = self._selected
+        running = (
+            [o for o in self._state.operations if o.request.unit in {unit.unit.name if unit else "", ""}] if self._state else []
+        )
+        if not running or self._client is None:
+            self.notify("nothing runs on this unit", severity="warning")
+            return
+        self.notify(await self._client.cancel(running[0].id))
+
+    @work(group="dialog", exclusive=True)
+    async def do_evaluate(self) -> None:
+        """`e`: the source under the cursor, the only one, or the one that is chosen."""
+        client = self._client
+        sources = await client.sources() if client else []
+        if client is None or not sources:
+            self.notify("this fleet has no source: write [sources.main] with its url into fleet.toml", severity="warning")
+            return
+        name: str | None = sources[0].source.name
+        if isinstance(self.screen, SourcesScreen) and self.screen.key:
+            name = self.screen.key
+        elif len(sources) > 1:
+            rows = [source_row(one, self._now()) for one in sources]
+            name = await self.push_screen_wait(ChooseScreen("evaluate which source?", SOURCE_COLUMNS, rows, None))
+        if name:
+            self._follow(client, await client.evaluate(name))

@@ -1,0 +1,185 @@
+"""The console's frame: opens the fleet, brings its changes in as messages, and says which command can be used now."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from clavel_tui.domain.commands import COMMANDS, command
+from clavel_tui.domain.errors import ClavelError
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.tui import choices, themes
+from clavel_tui.tui.messages import Snapshot
+from clavel_tui.tui.render.fleet import UNIT_COLUMNS, sorted_units, unit_row
+from clavel_tui.tui.screens.dialogs import ChooseScreen, SecretScreen
+from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
+from clavel_tui.tui.screens.fleet import FleetScreen
+from clavel_tui.tui.screens.history import HistoryScreen
+from clavel_tui.tui.screens.mode import ModeScreen
+from clavel_tui.tui.screens.stacks import StacksScreen
+
+Ask = Callable[[str, str], Awaitable[str | None]]
+OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
+Keep = Callable[[Sequence[str], Sequence[Sequence[str]], float], None]
+KEEP_S = 10.0
+COALESCE_S = 0.1
+"""Changes of a tenth of a second become one paint: eight hundred units answer at once after a refresh."""
+
+
+class Console(App[None]):
+    """The frame in which all commands stand: see app.py for what they do."""
+
+    CSS_PATH = "clavel.tcss"
+    TITLE = "clavel-tui"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(c.key, f"command('{c.id}')", c.name, show=c.shown, tooltip=c.tooltip, id=c.id)
+            for c in COMMANDS
+            if c.id != "details"
+        ),
+        Binding("ctrl+p", "command('palette')", show=False),
+    ]
+
+    def __init__(
+        self,
+        open_client: OpenClient,
+        name: str,
+        *,
+        keep: Keep = lambda *_: None,
+        now: Callable[[], float] = time.time,
+        read_only: str = "",
+        theme: str = "",
+        keys: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """``read_only``: who wants that nothing is changed. ``keys``: other keys for commands, by their ids."""
+        super().__init__()
+        self.read_only = read_only
+        self.keys = dict(keys)
+        self.set_keymap(self.keys)
+        self._keep = keep
+        self._kept_at = 0.0
+        self._now = now
+        self._open_client = open_client
+        self._name = name
+        self._client: FleetClient | None = None
+        self._state: FleetState | None = None
+        self._fleet = FleetScreen(name, now)
+        self._history = HistoryScreen()
+        self._stacks = StacksScreen()
+        self._numbered: dict[str, ModeScreen] = {
+            "deployments": DeploymentsScreen(now),
+            "stacks": self._stacks,
+            "history": self._history,
+            "sources": SourcesScreen(now),
+        }
+        for known in themes.THEMES:
+            self.register_theme(known)
+        self.theme = themes.first(dict(os.environ), theme)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The fleet is what is seen first."""
+        return self._fleet
+
+    def on_mount(self) -> None:
+        """The fleet is opened behind the first paint."""
+        self._bridge()
+
+    @work(exit_on_error=True, group="bridge")
+    async def _bridge(self) -> None:
+        """The one worker that brings the fleet's changes in."""
+        try:
+            async with self._open_client(self._ask) as client:
+                self._client = client
+                self.post_message(Snapshot(await client.snapshot()))
+                watching = asyncio.create_task(client.watch())
+                try:
+                    while True:
+                        await client.changed()
+                        await asyncio.sleep(COALESCE_S)
+                        self.post_message(Snapshot(await client.snapshot()))
+                finally:
+                    watching.cancel()
+        except ClavelError as error:
+            self.exit(return_code=2, message=f"clavel-tui: {error.text}\n  {error.hint}")
+
+    @on(Snapshot)
+    async def _take(self, message: Snapshot) -> None:
+        self._state = message.state
+        self._fleet.take(message.state)
+        self._keep_frame(message.state)
+        if self._client and isinstance(self.screen, ModeScreen):
+            await self.screen.reload(self._client, message.state)
+
+    def _keep_frame(self, state: FleetState) -> None:
+        """For the next start's first paint; not at every change, since eight hundred units change all the time."""
+        now = self._now()
+        if now - self._kept_at < KEEP_S:
+            return
+        self._kept_at = now
+        rows = [[cell.text for cell in unit_row(u, now).cells] for u in sorted_units(state.units)]
+        seen = min((u.facts.at for u in state.units if u.facts), default=now)
+        self._keep(UNIT_COLUMNS, rows, seen)
+
+    async def _ask(self, _unit: str, question: str) -> str | None:
+        return await self.push_screen_wait_anywhere(SecretScreen(question))
+
+    async def push_screen_wait_anywhere(self, screen: Screen[str | None]) -> str | None:
+        """As push_screen_wait, for callers that are no worker."""
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self.push_screen(screen, lambda value: answer.set_result(value) if not answer.done() else None)
+        return await answer
+
+    def action_command(self, ident: str) -> None:
+        """Every key comes here: a command that cannot be used now says why. Once a dialog is up, keys are its."""
+        if self.screen.is_modal:
+            return
+        if reason := self.disabled_reason(ident):
+            self.notify(reason, severity="warning", timeout=4)
+            return
+        getattr(self, f"do_{ident}")()
+
+    def disabled_reason(self, ident: str) -> str:
+        """Why a command cannot be used now; empty where it can."""
+        if self._client is None and ident not in {"help", "quit", "fleet", "filter", "palette"}:
+            return "the fleet is still being opened"
+        if self.read_only and command(ident).mutates:
+            return f"this console is read-only: {self.read_only} says so"
+        if not command(ident).mutates and ident != "logs":
+            return ""
+        if ident in {"undo", "cancel"}:
+            return ""
+        if ident == "evaluate":
+            return ""
+        unit, _ = self._selected
+        if unit is None:
+            return "no unit is selected"
+        if not unit.stacks:
+            return f"{unit.unit.name} has no Docker Compose stack"
+        if unit.trouble:
+            return f"{unit.unit.name} cannot be reached: {unit.trouble}"
+        return ""
+
+    @property
+    def _selected(self) -> tuple[UnitState | None, str | None]:
+        """The unit that keys are about, and the stack where one is under the cursor."""
+        if self.screen is self._stacks:
+            return self._stacks.chosen
+        return self._fleet.chosen, self._fleet.chosen_stack
+
+    async def _choose_stack(self, unit: UnitState, said: str | None, what: str) -> str | None:
+        if said or len(unit.stacks) == 1:
+            return said or unit.stacks[0].name
+        title, rows = f"{what}: which stack of {unit.unit.name}?", choices.stack_rows(unit)
+        return await self.push_screen_wait(ChooseScreen(title, choices.STACK_COLUMNS, rows, choices.stack(unit, None)))

@@ -1,0 +1,65 @@
+"""What the numbered modes beside Fleet share: one list, and what enter opens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Footer
+
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.state import FleetState
+from clavel_tui.tui.render.cells import Row
+from clavel_tui.tui.screens.badged import BadgedScreen
+from clavel_tui.tui.widgets.listing import Listing
+from clavel_tui.tui.widgets.tabs import Tabs
+
+
+class ModeScreen(BadgedScreen):
+    """A list over the whole fleet."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.command('fleet')", "Back", show=False)]
+    IDENT = ""
+    COLUMNS: tuple[str, ...] = ()
+    EMPTY = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: Sequence[Row] = ()
+
+    def compose(self) -> ComposeResult:
+        """Modes, list, footer."""
+        yield Tabs(self.IDENT)
+        yield Listing(self.COLUMNS, empty=self.EMPTY, id="mode")
+        yield Footer(compact=True)
+
+    def on_mount(self) -> None:
+        """Keys go to the list."""
+        self.query_one(Listing).focus()
+        self.show(self._rows)
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Keys and snapshots come also while the screen is being put up or taken down: then there is no list."""
+        self._rows = rows
+        for listing in self.query(Listing):
+            listing.show(rows)
+
+    @property
+    def key(self) -> str:
+        """Of the row under the cursor; empty where there is none."""
+        return next((listing.key or "" for listing in self.query(Listing)), "")
+
+    @property
+    def copied(self) -> str:
+        """What `y` copies."""
+        return self.key
+
+    async def reload(self, client: FleetClient, state: FleetState) -> None:
+        """What is known now."""
+        raise NotImplementedError
+
+    async def open(self, client: FleetClient, key: str) -> None:
+        """Enter on a row."""
+        raise NotImplementedError

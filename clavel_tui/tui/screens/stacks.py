@@ -1,0 +1,41 @@
+"""The Stacks mode: every Docker Compose stack of the fleet in one list; the keys act on the one under the cursor."""
+
+from __future__ import annotations
+
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.tui.render.details import stack_lines
+from clavel_tui.tui.render.stacks import STACK_COLUMNS, stack_row
+from clavel_tui.tui.screens.mode import ModeScreen
+from clavel_tui.tui.screens.reading import TextScreen
+
+
+class StacksScreen(ModeScreen):
+    """What wants a person first."""
+
+    IDENT = "stacks"
+    COLUMNS = STACK_COLUMNS
+    EMPTY = "no stack: put a compose.yaml into hosts/<unit>/compose/<stack>/"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state: FleetState | None = None
+
+    async def reload(self, client: FleetClient, state: FleetState) -> None:
+        """What is known now."""
+        self._state = state
+        rows = [stack_row(unit, view) for unit in state.units for view in unit.stacks]
+        self.show([row for _, row in sorted(rows, key=lambda one: (one[0], one[1].key))])
+
+    @property
+    def chosen(self) -> tuple[UnitState | None, str | None]:
+        """Unit and stack under the cursor."""
+        name, _, stack = self.key.partition("/")
+        return (self._state.unit(name) if self._state else None), stack or None
+
+    async def open(self, client: FleetClient, key: str) -> None:
+        """Its services and releases."""
+        unit, stack = self.chosen
+        view = unit.stack(stack) if unit and stack else None
+        if unit and view:
+            self.app.push_screen(TextScreen(f"{view.name} on {unit.unit.name}", stack_lines(view, unit)))

@@ -1,0 +1,196 @@
+"""The modes beside Fleet, and the commands that look: explain, copy, palette."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Input
+
+from clavel_tui.domain.operation import Request, Verb
+from clavel_tui.tui.app import ClavelApp
+from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen
+from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
+from clavel_tui.tui.screens.fleet import FleetScreen
+from clavel_tui.tui.screens.history import HistoryScreen
+from clavel_tui.tui.screens.palette import PaletteScreen
+from clavel_tui.tui.screens.reading import LogScreen, TextScreen
+from clavel_tui.tui.screens.stacks import StacksScreen
+from clavel_tui.tui.widgets.listing import Listing
+from tests.tui import fleets
+from tests.tui.conftest import MakeApp
+from tests.tui.fake import FakeFleet
+from tests.tui.test_keys import settle, submitted, toasts
+
+
+def seen(app: ClavelApp) -> str:
+    """The text of the screen."""
+    return "\n".join("".join(s.text for s in strip) for strip in app.screen._compositor.render_strips(app.size))
+
+
+def full(console: MakeApp) -> tuple[ClavelApp, FakeFleet]:
+    app, fake = console(fleets.fleet(fleets.evaluated(), *fleets.eleven().units[1:]))
+    fake.recorded = [fleets.recorded("cinnabar", n, days=9 - n, dirty=n == 2) for n in (3, 2, 1)]
+    fake.source_states = [fleets.source_state()]
+    fake.past = [fleets.operation(fleets.Outcome.RETURNED, text="it went bad: back at release aaaa00001111, and verified")]
+    return app, fake
+
+
+async def test_numbers_go_from_mode_to_mode_and_esc_goes_home(console: MakeApp) -> None:
+    app, _ = full(console)
+    kinds = {"2": DeploymentsScreen, "3": StacksScreen, "5": HistoryScreen, "6": SourcesScreen, "1": FleetScreen}
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        for key in ("2", "3", "6", "5", "1", "6", "2"):
+            await pilot.press(key)
+            await settle(pilot)
+            assert type(app.screen) is kinds[key]
+            assert len(app.screen_stack) <= 2
+        await pilot.press("escape")
+        await settle(pilot)
+        assert isinstance(app.screen, FleetScreen)
+
+
+async def test_deployments_say_what_should_run_and_what_does(console: MakeApp) -> None:
+    app, _ = full(console)
+    async with app.run_test(size=(160, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("2")
+        await settle(pilot)
+        lines = [line for line in seen(app).splitlines() if "cinnabar@" in line]
+        assert ["should run" in line for line in lines] == [True, False, False]
+        assert "▸ runs" in lines[2]
+        assert "dirty" in lines[1]
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "differs from" in seen(app)
+        assert f"- {fleets.path('cinnabar', 2)}" in seen(app)
+        assert "sha256-3" in seen(app)
+
+
+async def test_a_source_says_what_failed_first(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("6")
+        await settle(pilot)
+        assert "1 Deployment, 1 failed" in seen(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        text = seen(app)
+        assert text.index("attribute 'foo' missing") < text.index("nixosConfigurations.cinnabar")
+        assert "nixosConfigurations.galena-sd  matches no unit" in text
+        assert "an option is old" in text
+        await pilot.press("escape", "e")
+        await settle(pilot)
+        assert ("evaluate", "fleet") in fake.asked
+
+
+async def test_a_snapshot_brings_news_into_the_mode_that_is_shown(console: MakeApp) -> None:
+    app, fake = full(console)
+    fake.source_states = []
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("6")
+        await settle(pilot)
+        assert "no source" in seen(app)
+        fake.source_states = [fleets.source_state(failed=False)]
+        fake.show(fake.state)
+        await pilot.pause(0.3)
+        assert "✓ 1 Deployment" in seen(app)
+
+
+async def test_which_source_is_asked_where_there_are_several(console: MakeApp) -> None:
+    app, fake = full(console)
+    other = fleets.source_state().model_copy(update={"source": fleets.Source(name="other", url="/other")})
+    fake.source_states = [fleets.source_state(), other]
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        await settle(pilot)
+        assert isinstance(app.screen, ChooseScreen)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        assert ("evaluate", "other") in fake.asked
+
+
+async def test_without_a_source_the_word_says_what_to_write(console: MakeApp) -> None:
+    app, fake = full(console)
+    fake.source_states = []
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("e")
+        await settle(pilot)
+        assert "[sources.main]" in toasts(app)
+        assert not [word for word, _ in fake.asked if word == "evaluate"]
+
+
+async def test_keys_act_on_the_stack_under_the_cursor_of_the_stacks_mode(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        listing = app.screen.query_one(Listing)
+        assert listing.rows[0].key in {"cinnabar/web", "electrum/uptime"}  # the unwell ones stand first
+        listing.show(listing.rows, select="rpi-box-03/metrics")
+        await pilot.press("u")
+        await settle(pilot)
+        assert isinstance(app.screen, ConfirmScreen)
+        await pilot.press("y")
+        await settle(pilot)
+        assert submitted(fake) == [Request(unit="rpi-box-03", stack="metrics", verb=Verb.UPDATE)]
+        assert isinstance(app.screen, StacksScreen)
+        for key, kind in (("l", LogScreen), ("enter", TextScreen), ("x", TextScreen)):
+            await pilot.press(key)
+            await settle(pilot)
+            assert isinstance(app.screen, kind), key
+            await pilot.press("escape")
+            await settle(pilot)
+
+
+async def test_explain_gives_reason_evidence_operation_log_and_the_next_key(console: MakeApp) -> None:
+    app, _ = full(console)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        listing = app.screen.query_one("#units", Listing)
+        listing.show(listing.rows, select="cinnabar")
+        await pilot.press("x")
+        await pilot.pause(0.2)
+        text = seen(app)
+        for words in ("app is unhealthy", "→ l shows its log; r rolls the stack back", "2 evaluations behind", "update web on cinnabar",
+                      "returned by itself", "Log of app in web"):  # fmt: skip
+            assert words in text, words
+
+
+@pytest.mark.parametrize(("mode", "what"), [("1", "electrum"), ("2", fleets.path("cinnabar", 3)), ("6", "fleet")])
+async def test_copy_goes_to_the_clipboard(console: MakeApp, mode: str, what: str) -> None:
+    app, _ = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        listing = app.screen.query_one("#units", Listing)
+        listing.show(listing.rows, select="electrum")
+        await pilot.press(mode)
+        await settle(pilot)
+        await pilot.press("y")
+        await settle(pilot)
+        assert app.clipboard == what
+
+
+async def test_the_palette_finds_by_a_part_of_the_name_and_says_why_not(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        listing = app.screen.query_one("#units", Listing)
+        listing.show(listing.rows, select="stibnite")
+        await pilot.press("colon")
+        await settle(pilot)
+        assert isinstance(app.screen, PaletteScreen)
+        assert "not now: stibnite has no Docker Compose stack" in seen(app)
+        await pilot.press(*"sourc")
+        await settle(pilot)
+        assert isinstance(app.focused, Input)
+        await pilot.press("down", "up", "enter")
+        await settle(pilot)
+        assert ("evaluate", "fleet") in fake.asked or isinstance(app.screen, SourcesScreen)
+        await pilot.press("ctrl+p", *"history", "enter")
+        await settle(pilot)
+        assert isinstance(app.screen, HistoryScreen)
