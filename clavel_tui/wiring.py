@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from clavel_tui.domain.operation import Origin
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.operations import InProcessFleet
+    from clavel_tui.operations.newcomer import InProcessNewcomer
+    from clavel_tui.remote.either import EitherRunner
     from clavel_tui.remote.secrets import Ask
 
 
@@ -68,33 +70,31 @@ class Wiring:
             raise StoreRefusedError(error.text, error.hint) from error
 
     @asynccontextmanager
+    async def newcomer(self) -> AsyncIterator[InProcessNewcomer]:
+        """For hosts that no fleet knows yet."""
+        from clavel_tui.operations.newcomer import InProcessNewcomer
+
+        runner = self._runner()
+        try:
+            yield InProcessNewcomer(runner, self.settings.ssh_files)
+        finally:
+            await runner.close()
+
+    @asynccontextmanager
     async def console(self, ask: Ask) -> AsyncIterator[InProcessFleet]:
         """The same for the console, which settles what is open while it runs, and asks in its own frame."""
         self.ask = ask
         async with self.client(settle=False) as fleet:
             yield fleet
 
-    async def _open(self) -> InProcessFleet:
+    def _runner(self) -> EitherRunner:
         from clavel_tui.domain import limits
-        from clavel_tui.history import MIGRATIONS, Journal
-        from clavel_tui.history.deployments import Deployments
-        from clavel_tui.nix import Evaluator
-        from clavel_tui.operations import InProcessFleet
-        from clavel_tui.operations.parts import Clock, Parts
         from clavel_tui.remote.either import EitherRunner
-        from clavel_tui.remote.jobs import JobClient, JobScripts
-        from clavel_tui.remote.keys import KeyInstaller, KeyScripts
         from clavel_tui.remote.local import LocalRunner
-        from clavel_tui.remote.looking import LookingRunner
         from clavel_tui.remote.pool import Pool, PoolLimits
         from clavel_tui.remote.secrets import Secrets
         from clavel_tui.remote.ssh import SshRunner
-        from clavel_tui.store import Database
-        from clavel_tui.unit import script
 
-        inventory = self.fleet()
-        read_only = self.settings.read_only
-        database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(read_only))
         secrets = Secrets(self.ask)
         bounds = PoolLimits(
             limits.CONNECT_S,
@@ -105,8 +105,28 @@ class Wiring:
             limits.BACKOFF_FIRST_S,
             limits.BACKOFF_MOST_S,
         )
-        pool = Pool(self.settings.ssh_files, bounds, time.monotonic)
-        runner = EitherRunner(SshRunner(pool, secrets), LocalRunner(secrets))
+        return EitherRunner(SshRunner(Pool(self.settings.ssh_files, bounds, time.monotonic), secrets), LocalRunner(secrets))
+
+    async def _open(self) -> InProcessFleet:
+        from clavel_tui.domain import limits
+        from clavel_tui.history import MIGRATIONS, Journal
+        from clavel_tui.history.deployments import Deployments
+        from clavel_tui.nix import Evaluator
+        from clavel_tui.operations import InProcessFleet
+        from clavel_tui.operations.parts import Clock, Parts
+        from clavel_tui.remote.jobs import JobClient, JobScripts
+        from clavel_tui.remote.keys import KeyInstaller, KeyScripts
+        from clavel_tui.remote.local import LocalRunner
+        from clavel_tui.remote.looking import LookingRunner
+        from clavel_tui.remote.secrets import Secrets
+        from clavel_tui.store import Database
+        from clavel_tui.unit import script
+
+        inventory = self.fleet()
+        read_only = self.settings.read_only
+        database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(read_only))
+        secrets = Secrets(self.ask)
+        runner = self._runner()
         scripts = JobScripts(put=script("put.sh"), job=script("lib.sh") + script("job.sh"))
         # Read-only is a missing capability: below this line nothing holds anything that takes a Mutation.
         jobs = None if read_only else JobClient(runner, scripts, limits.PUT_S)

@@ -10,6 +10,7 @@ from typing import Protocol
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.unit import Fleet
 from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.newcomer import Newcomer
 
 
 class Doors(Protocol):
@@ -26,6 +27,10 @@ class Doors(Protocol):
         Raises:
             InventoryError: with everything that is wrong.
         """
+        ...
+
+    def newcomer(self) -> AbstractAsyncContextManager[Newcomer]:
+        """For hosts that no fleet knows yet."""
         ...
 
     def client(self, *, settle: bool = True) -> AbstractAsyncContextManager[FleetClient]:

@@ -17,17 +17,26 @@ from clavel_tui.fleet.state import SourceState
 
 
 async def evaluate(context: Context) -> int:
-    """Progress to stderr, each attribute as it begins; the result is a line for every unit."""
+    """A line for every unit; what failed, and Nix's warnings, to stderr. With --watch again whenever the source changes."""
     context.refuse_read_only()
     async with context.doors.client() as client:
-        ident = await client.evaluate(context.args.source, context.args.reason or "")
-        before = {r.deployment.nar_id for r in await client.deployments()}
-        operation = await client.wait(ident)
-        for event in await client.operation_events(ident):
-            if event.kind == "warn":
-                output.note(event.text)
-        state = await _state(client, operation.request.stack)
-        recorded = await client.deployments()
+        code = await _once(context, client)
+        if context.args.watch:
+            output.note("watching: Ctrl-C ends it")
+            async for _ in client.source_changes(context.args.source):
+                code = await _once(context, client)
+    return code
+
+
+async def _once(context: Context, client: FleetClient) -> int:
+    ident = await client.evaluate(context.args.source, context.args.reason or "")
+    before = {r.deployment.nar_id for r in await client.deployments()}
+    operation = await client.wait(ident)
+    for event in await client.operation_events(ident):
+        if event.kind == "warn":
+            output.note(event.text)
+    state = await _state(client, operation.request.stack)
+    recorded = await client.deployments()
     evaluation = state.evaluation if state and operation.outcome in _RECORDED else None
     if context.json:
         output.as_json(_document(operation, evaluation, recorded))

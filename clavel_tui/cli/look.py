@@ -129,6 +129,16 @@ async def trust(context: Context) -> int:
     return 0
 
 
+async def completion(context: Context) -> int:
+    """A script that completes verbs and options."""
+    import shtab
+
+    from clavel_tui.cli.parser import build
+
+    output.result(shtab.complete(build(), shell=context.args.shell))
+    return 0
+
+
 async def check(context: Context) -> int:
     """Reads the fleet's files without touching a unit; an error has said everything that is wrong."""
     fleet = context.doors.fleet()

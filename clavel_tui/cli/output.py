@@ -32,6 +32,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
+def asked(question: str) -> str:
+    """A line that is typed; nothing where there is no terminal."""
+    if not sys.stdin.isatty():
+        return ""
+    print(f"{question} ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
 def confirmed(question: str) -> bool:
     """Asks on the terminal. Where there is none nobody confirms."""
     if not sys.stdin.isatty():

@@ -19,6 +19,7 @@ def build() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     _globals(parser)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    _init(verbs)
     for name, text in (("units", "one line a unit"), ("stacks", "one line a stack")):
         _choosing(_verb(verbs, name, text))
     _choosing(_verb(verbs, "doctor", "what each unit lacks, and what mends it; exit code 1 where something is lacking"))
@@ -42,6 +43,8 @@ def build() -> argparse.ArgumentParser:
     key.add_argument("--install", action="store_true", help="put it on the unit, with what it runs; asks before")
     key.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _verb(verbs, "check", "read the fleet's files without touching a unit")
+    completion = verbs.add_parser("completion", help="a script for your shell: `source <(clavel-tui completion bash)`")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     demo = _verb(verbs, "demo", "eleven units on loopback: no root, no Nix, no Docker; leaves nothing behind")
     demo.add_argument("rest", nargs=argparse.REMAINDER, metavar="VERB ...", help="run a verb in the demo instead of the console")
     return parser
@@ -76,10 +79,25 @@ def _choosing(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
+def _init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "write a first fleet: hosts that you name or that ssh_config names, and the Compose projects that run there"
+    init = _verb(verbs, "init", text)
+    init.add_argument("folder", nargs="?", default=".", metavar="DIR", help="the repository; hosts/ is written there")
+    init.add_argument("--name", help="the fleet's name (else the folder's)")
+    init.add_argument(
+        "--host", action="append", metavar="[NAME=]ADDRESS", help="a host, or an alias of ssh_config; may be said again"
+    )
+    init.add_argument("--from-ssh-config", action="store_true", help="offer the hosts of ssh_config; with --yes take them all")
+    init.add_argument("--no-adopt", action="store_true", help="copy no stack's files")
+    init.add_argument("--accept-host-keys", action="store_true", help="accept unknown host keys without a question")
+    init.add_argument("-y", "--yes", action="store_true", help="do not ask which stacks are adopted: all that can be")
+
+
 def _evaluating(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "evaluate a source into Deployments; builds nothing and touches no unit"
     evaluate = _verb(verbs, "eval", text)
     evaluate.add_argument("source", nargs="?", default="", metavar="SOURCE", help="its name, or any flake reference")
+    evaluate.add_argument("--watch", action="store_true", help="go on: evaluate when its files or its revision change")
     evaluate.add_argument("--reason", help="why; kept in the journal")
     _verb(verbs, "sources", "the fleet's sources, with what came of them when they were evaluated last")
     deployments = _verb(verbs, "deployments", "recorded Deployments, the newest first")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clavel_tui.cli import change, evaluation, key, look, units
+from clavel_tui.cli import change, evaluation, init, key, look, units
 from clavel_tui.cli.context import Context
 
 VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
+    "init": init.init,
     "units": units.units,
     "stacks": units.stacks,
     "show": units.show,
@@ -23,5 +24,6 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "trust": look.trust,
     "install-key": key.install_key,
     "check": look.check,
+    "completion": look.completion,
     **dict.fromkeys(("update", "rollback", "restart", "stop", "remove", "hold", "release", "forget"), change.change),
 }

@@ -41,6 +41,10 @@ class FleetClient(Protocol):
         """Starts to evaluate a Source, by its name or as a flake reference; returns the operation's id at once."""
         ...
 
+    def source_changes(self, source: str) -> AsyncIterator[None]:
+        """Goes on for ever: once after each change of the Source's files or revision."""
+        ...
+
     async def deployments(self, name: str = "") -> Sequence[Recorded]:
         """Recorded Deployments, of one unit or of all, the newest first."""
         ...

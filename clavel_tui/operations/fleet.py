@@ -19,6 +19,7 @@ from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 from clavel_tui.history import JournalError
 from clavel_tui.inventory import stack_files
+from clavel_tui.inventory.watching import source_changes
 from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
@@ -29,7 +30,7 @@ from clavel_tui.probe.frozen import frozen_probe
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
 from clavel_tui.remote.keys import authorized_line
-from clavel_tui.remote.trust import SshFiles, first_contact
+from clavel_tui.remote.trust import SshFiles, append_host_key, first_contact
 
 TAIL_S = 0.2
 """Between two looks for new events in the journal: other consoles write there as well."""
@@ -112,6 +113,10 @@ class InProcessFleet:
         said = {source.name: source for source in self._parts.fleet.sources}
         known = said | {name: evaluation.source for name, (_, evaluation) in evaluated.items() if name not in said}
         return [_source_state(source, *evaluated.get(name, (0.0, None))) for name, source in sorted(known.items())]
+
+    def source_changes(self, source: str) -> AsyncIterator[None]:
+        """See FleetClient."""
+        return source_changes(find_source(self._parts.fleet.sources, source).url)
 
     async def deployments(self, name: str = "") -> Sequence[Recorded]:
         """See FleetClient."""
@@ -265,18 +270,11 @@ class InProcessFleet:
     async def trust(self, line: str) -> str:
         """See FleetClient."""
         self._jobs()  # a read-only console changes nothing on the workstation either
-        file = self._files.hosts_file
-
-        def write() -> None:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with file.open("a", encoding="utf-8") as out:
-                out.write(line + "\n")
-
         try:
-            await asyncio.to_thread(write)
+            return await asyncio.to_thread(append_host_key, self._files, line)
         except OSError as error:
-            raise RefusedError(f"{file} cannot be written: {error.strerror}", "name another file with --known-hosts") from error
-        return str(file)
+            text = f"{self._files.hosts_file} cannot be written: {error.strerror}"
+            raise RefusedError(text, "name another file with --known-hosts") from error
 
     async def look_key(self, unit: str, key: str) -> str:
         """See FleetClient."""

@@ -58,6 +58,34 @@ class KnownHosts:
         return bool(keys[0])
 
 
+def aliases(files: SshFiles) -> list[str]:
+    """The hosts that ssh_config names, in its order: no patterns, and no other files that it includes."""
+    found: list[str] = []
+    for file in files.config if files.config is not None else (Path.home() / ".ssh" / "config",):
+        try:
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            key, *names = line.replace("=", " ", 1).split() or [""]
+            if key.lower() == "host":
+                found += [name.strip('"') for name in names if not set(name) & set("*?!")]
+    return list(dict.fromkeys(found))
+
+
+def append_host_key(files: SshFiles, line: str) -> str:
+    """Writes a line of a first contact; returns the file's name.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = files.hosts_file
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as out:
+        out.write(line + "\n")
+    return str(file)
+
+
 def known_as(host: str, port: int, files: SshFiles) -> tuple[str, int]:
     """The name and port by which known_hosts has a host: ssh_config may give an alias another HostName."""
     import asyncssh

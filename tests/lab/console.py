@@ -122,6 +122,12 @@ class Console:
         (view,) = [view for view in found if view["name"] == stack]
         return dict(view)
 
+    @staticmethod
+    def plain(argv: list[str]) -> Answer:
+        """Run a command that is no verb of this fleet, without a terminal."""
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False)
+        return Answer(tuple(argv), done.returncode, done.stdout, done.stderr)
+
     def _argv(self, *words: str) -> list[str]:
         ssh = self.lab.ssh_dir
         options = {

@@ -65,6 +65,10 @@ class FakeFleet:
         self.asked.append(("evaluate", source))
         return "0123456789abcdef"
 
+    async def source_changes(self, source: str) -> AsyncIterator[None]:
+        await asyncio.Event().wait()
+        yield
+
     async def deployments(self, name: str = "") -> Sequence[Recorded]:
         return self.recorded
 
