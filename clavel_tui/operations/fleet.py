@@ -65,6 +65,7 @@ class InProcessFleet:
 
     async def snapshot(self) -> FleetState:
         """See FleetClient."""
+        await self._load_heads()
         seq = await self._parts.journal.last_seq()
         operations = tuple(operation for operation, _, _ in await self._parts.journal.open_operations())
         units = tuple(self._watch.state(unit) for unit in self._parts.fleet.units)
@@ -81,7 +82,6 @@ class InProcessFleet:
             seq = await self._parts.journal.last_seq()
             if seq != self._seen_seq:
                 self._seen_seq = seq
-                await self._load_heads()
                 break
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TAIL_S):

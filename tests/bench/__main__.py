@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import measure, peers
+from .evaluate import evaluate
 from .hosts import hosts
 from .refresh import cold, refresh
 from .start import start
 
-NAMES = ("refresh", "cold", "start")
+NAMES = ("refresh", "cold", "start", "evaluate")
 VERSIONS = (
     ("OpenSSH", ("ssh", "-V")),
+    ("Nix", ("nix", "--version")),
     ("pyinfra", (peers.cache_folder() / "bin" / "pyinfra", "--version")),
     ("ansible", (peers.cache_folder() / "bin" / "ansible", "--version")),
 )
@@ -45,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", choices=NAMES, default=list(NAMES), metavar="|".join(NAMES))
     parser.add_argument("--hosts", nargs="+", type=int, default=[8, 50, 200], metavar="N", help="fleet sizes for refresh")
     parser.add_argument("--cold-hosts", nargs="+", type=int, default=[200], metavar="N", help="fleet sizes for cold")
+    parser.add_argument("--units", nargs="+", type=int, default=[8, 200], metavar="N", help="fleet sizes for evaluate")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each contestant")
     parser.add_argument("--install-peers", action="store_true", help=f"pyinfra and ansible-core, into {peers.cache_folder()}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
@@ -56,6 +59,8 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[list[measure.Row], list
         for count in sizes if name in args.names else ():
             with hosts(count) as standing:
                 yield run(standing, count, args.runs)
+    for count in args.units if "evaluate" in args.names else ():
+        yield evaluate(count, args.runs)
     if "start" in args.names:
         yield start(args.runs)
 
