@@ -137,6 +137,7 @@ COMMANDS: tuple[Command, ...] = (
 MOVES: tuple[tuple[str, str], ...] = (
     ("arrows, h j k l", "move"),
     ("tab", "next pane"),
+    ("space", "mark; u r t S H then act on all that are marked, after one preview"),
     ("esc", "back"),
     ("y / n / w", "yes, no, or say why first, in a dialog"),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from textual import work
 
 from clavel_tui.domain.errors import ClavelError
@@ -10,10 +12,14 @@ from clavel_tui.domain.outcome import Outcome
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.console import Console
+from clavel_tui.tui.render.bulk import bulk_lines
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
 from clavel_tui.tui.render.plan import plan_lines
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
 from clavel_tui.tui.screens.evaluated import SourcesScreen
+
+PLANS_AT_ONCE = 8
+"""Each is a look at a unit."""
 
 
 class ChangingConsole(Console):
@@ -39,6 +45,9 @@ class ChangingConsole(Console):
 
     @work(group="dialog", exclusive=True)
     async def _change(self, verb: Verb) -> None:
+        if self._marks:
+            await self._change_many(verb)
+            return
         unit, said = self._selected
         if unit and (stack := await self._choose_stack(unit, said, verb.value)):
             await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=verb))
@@ -49,7 +58,10 @@ class ChangingConsole(Console):
 
     @work(group="dialog", exclusive=True)
     async def _roll_back(self) -> None:
-        """`r enter y`: the last known good is preselected."""
+        """`r enter y`: the last known good is preselected. Marked ones go each to its own, shown in one table first."""
+        if self._marks:
+            await self._change_many(Verb.ROLLBACK)
+            return
         unit, stack = self._selected
         if unit is None:
             return
@@ -75,6 +87,34 @@ class ChangingConsole(Console):
         why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview()))
         if why is not None and made:
             await self._submit(client, made[0], why)
+
+    async def _change_many(self, verb: Verb) -> None:
+        """One preview and one yes for all that is marked; what cannot be done is said there, and the others go on."""
+        client, state, marks = self._client, self._state, self._marks
+        if client is None or state is None:
+            return
+        requests, left_out = choices.meant(state, marks, verb)
+        plans: list[Plan] = []
+        at_once = asyncio.Semaphore(PLANS_AT_ONCE)
+
+        async def planned(request: Request) -> Plan:
+            async with at_once:
+                return await client.plan(request)
+
+        async def preview() -> Preview:
+            plans.extend(await asyncio.gather(*(planned(request) for request in requests)))
+            return Preview(bulk_lines(plans, left_out), any(not plan.refusal for plan in plans))
+
+        whole = len(state.units) > 1 and {mark.partition("/")[0] for mark in marks} == {u.unit.name for u in state.units}
+        title = f"{verb.value} {len(requests)} stack{'s' * (len(requests) != 1)}"
+        why = await self.push_screen_wait(ConfirmScreen(title, preview(), typed=state.name if whole else ""))
+        if why is None:
+            return
+        if listing := self._marking:
+            listing.clear_marks()
+        for plan in plans:
+            if not plan.refusal:
+                await self._submit(client, plan, why)
 
     async def _submit(self, client: FleetClient, plan: Plan, why: str) -> None:
         try:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from clavel_tui.domain.health import container_reason
+from clavel_tui.domain.operation import Request, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import short_id
-from clavel_tui.fleet.state import UnitState
+from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui.render.cells import Cell, Row
 
 STACK_COLUMNS = ("STACK", "SERVICES", "RELEASE", "STATE")
 RELEASE_COLUMNS = ("STACK", "RELEASE", "HEALTH", "IMAGES", "NOTE")
 
 
-def only(unit: UnitState) -> str | None:
-    """The unit's stack, where it has just one."""
-    return unit.stacks[0].name if len(unit.stacks) == 1 else None
+def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[Request], list[str]]:
+    """A request for each stack that the marks mean (`unit` or `unit/stack`), and a sentence for each that is left out."""
+    requests, left_out = [], []
+    for mark in sorted(marks):
+        name, _, said = mark.partition("/")
+        unit = state.unit(name)
+        views = [view for view in unit.stacks if not said or view.name == said] if unit else []
+        if not views:
+            left_out.append(f"{name} has no Docker Compose stack")
+        for view in views:
+            if verb is Verb.ROLLBACK and not view.good:
+                left_out.append(f"{name} {view.name}: no recorded good release can be restored")
+            else:
+                requests.append(
+                    Request(unit=name, stack=view.name, verb=verb, release=view.good if verb is Verb.ROLLBACK else "")
+                )
+    return requests, left_out
 
 
 def stack(unit: UnitState, said: str | None) -> str | None:

@@ -28,6 +28,7 @@ from clavel_tui.tui.screens.fleet import FleetScreen
 from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.stacks import StacksScreen
+from clavel_tui.tui.widgets.listing import Listing
 
 Ask = Callable[[str, str], Awaitable[str | None]]
 OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
@@ -162,6 +163,8 @@ class Console(App[None]):
             return ""
         if ident == "evaluate":
             return ""
+        if self._marks:
+            return ""
         unit, _ = self._selected
         if unit is None:
             return "no unit is selected"
@@ -170,6 +173,16 @@ class Console(App[None]):
         if unit.trouble:
             return f"{unit.unit.name} cannot be reached: {unit.trouble}"
         return ""
+
+    @property
+    def _marks(self) -> set[str]:
+        """What is marked in the list that is shown: `unit` or `unit/stack`."""
+        listing = self._marking
+        return set(listing.marks) if listing else set()
+
+    @property
+    def _marking(self) -> Listing | None:
+        return self._stacks.marking if self.screen is self._stacks else self._fleet.marking
 
     @property
     def _selected(self) -> tuple[UnitState | None, str | None]:

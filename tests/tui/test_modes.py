@@ -194,3 +194,83 @@ async def test_the_palette_finds_by_a_part_of_the_name_and_says_why_not(console:
         await pilot.press("ctrl+p", *"history", "enter")
         await settle(pilot)
         assert isinstance(app.screen, HistoryScreen)
+
+
+async def test_marks_act_on_all_with_one_preview_and_one_yes(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("3")
+        await settle(pilot)
+        listing = app.screen.query_one(Listing)
+        listing.show(listing.rows, select="rpi-box-01/metrics")
+        await pilot.press("space", "space")
+        assert listing.marks == {"rpi-box-01/metrics", "rpi-box-02/metrics"}
+        await pilot.press("u")
+        await settle(pilot)
+        text = seen(app)
+        assert "update 2 stacks" in text
+        assert text.index("rpi-box-01 metrics") < text.index("rpi-box-02 metrics")
+        await pilot.press("y")
+        await settle(pilot)
+        assert [(r.unit, r.verb) for r in submitted(fake)] == [("rpi-box-01", Verb.UPDATE), ("rpi-box-02", Verb.UPDATE)]
+        assert listing.marks == set()
+
+
+async def test_marked_units_roll_back_each_to_its_own_last_good(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        listing = app.screen.query_one("#units", Listing)
+        for name in ("electrum", "galena", "stibnite"):
+            listing.show(listing.rows, select=name)
+            await pilot.press("space")
+        assert "3 marked" in str(listing.border_subtitle)
+        await pilot.press("r")
+        await settle(pilot)
+        assert "stibnite has no Docker Compose stack" in seen(app)
+        await pilot.press("y")
+        await settle(pilot)
+        assert [(r.unit, r.release) for r in submitted(fake)] == [("electrum", "aaaa00001111"), ("galena", "aaaa00001111")]
+
+
+async def test_what_cannot_be_done_is_said_and_the_others_go_on(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        fake.refusal = "another job holds the lock"
+        listing = app.screen.query_one("#units", Listing)
+        listing.show(listing.rows, select="electrum")
+        await pilot.press("space", "u")
+        await settle(pilot)
+        assert "another job holds the lock" in seen(app)
+        await pilot.press("y", "escape")
+        await settle(pilot)
+        assert submitted(fake) == []
+        assert listing.marks == {"electrum"}
+        await pilot.press("escape")
+        await settle(pilot)
+        assert listing.marks == set()
+
+
+async def test_the_whole_fleet_wants_its_name_typed(console: MakeApp) -> None:
+    app, fake = console(fleets.fleet(*fleets.eleven().units[:2]))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("space", "space", "t")
+        await settle(pilot)
+        await pilot.press("y")
+        await settle(pilot)
+        assert submitted(fake) == []
+        await pilot.press(*"wrong", "enter")
+        await settle(pilot)
+        assert submitted(fake) == []
+        for _ in "wrong":
+            await pilot.press("backspace")
+        await pilot.press(*"vanixiets", "enter")
+        await settle(pilot)
+        assert sorted((r.unit, r.stack) for r in submitted(fake)) == [
+            ("cinnabar", "web"),
+            ("cinnabar", "zerotier"),
+            ("electrum", "uptime"),
+        ]

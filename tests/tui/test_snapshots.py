@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from clavel_tui.fleet.state import FleetState
 from tests.tui import fleets
@@ -62,5 +63,7 @@ def test_screens(console: MakeApp, snap_compare: Compare, keys: tuple[str, ...],
             await settle(pilot)
         await pilot.pause(0.25)
         app.clear_notifications()
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
 
     assert snap_compare(app, terminal_size=size, run_before=press)

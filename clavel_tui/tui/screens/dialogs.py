@@ -38,8 +38,10 @@ class ConfirmScreen(ModalScreen[str | None]):
         Binding("w", "say_why", "Say why"),
     ]
 
-    def __init__(self, title: str, preview: Awaitable[Preview], *, asks_why: bool = True) -> None:
+    def __init__(self, title: str, preview: Awaitable[Preview], *, asks_why: bool = True, typed: str = "") -> None:
+        """``typed``: a word that has to be typed for a yes, where it is about the whole fleet."""
         super().__init__()
+        self._typed = typed
         self._title = title
         self._preview = preview
         self._possible = False
@@ -51,6 +53,7 @@ class ConfirmScreen(ModalScreen[str | None]):
             yield Label(self._title, classes="dialog-title", markup=False)
             yield Lines(classes="dialog-body")
             yield Input(placeholder="why: kept in the history; enter goes back", id="why", compact=True, max_length=300)
+            yield Input(placeholder=f"type {self._typed} for yes; esc leaves everything as it is", id="typed", compact=True)
             yield Label("looking…      esc  leave everything as it is", id="question", classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
@@ -72,6 +75,8 @@ class ConfirmScreen(ModalScreen[str | None]):
             self._back()
         elif yes and not self._possible:
             self.notify("there is nothing to say yes to yet", timeout=3)
+        elif yes and self._typed:
+            self.query_one("#typed").add_class("-open").focus()
         else:
             leave(self, self.query_one("#why", Input).value.strip() if yes else None)
 
@@ -83,6 +88,13 @@ class ConfirmScreen(ModalScreen[str | None]):
     @on(Input.Submitted, "#why")
     def _back(self) -> None:
         self.query_one(Lines).focus()
+
+    @on(Input.Submitted, "#typed")
+    def _typed_word(self, event: Input.Submitted) -> None:
+        if event.value.strip() == self._typed:
+            leave(self, self.query_one("#why", Input).value.strip())
+        else:
+            self.notify(f"that is not {self._typed}: nothing was done", severity="warning", timeout=4)
 
     def action_hint(self) -> None:
         """Enter is too easily pressed twice to mean yes here."""

@@ -44,7 +44,7 @@ class FleetScreen(BadgedScreen):
         yield Static(id="headline")
         with Horizontal(id="panes"):
             with Vertical(id="left"):
-                yield Listing(render.UNIT_COLUMNS, id="units", empty="reading what was last known…")
+                yield Listing(render.UNIT_COLUMNS, id="units", markable=True, empty="reading what was last known…")
                 yield Input(placeholder="filter: words, tag:pi health:degraded drift:yes", id="filter", compact=True)
                 yield Listing(render.DEPLOYMENT_COLUMNS, id="deployments", empty="nothing is known to run yet")
                 yield Listing(render.AGENT_COLUMNS, id="agents", empty="nothing was seen yet")
@@ -75,6 +75,11 @@ class FleetScreen(BadgedScreen):
         return self._state.unit(key) if self._state and key else None
 
     @property
+    def marking(self) -> Listing | None:
+        """The list whose marks count now."""
+        return next(iter(self.query("#units").results(Listing)), None)
+
+    @property
     def chosen_stack(self) -> str | None:
         """The stack that the Deployments pane has under its cursor, while keys go there."""
         pane = self.query_one("#deployments", Listing)
@@ -91,7 +96,7 @@ class FleetScreen(BadgedScreen):
             "no unit matches the filter: esc clears it" if self._filter else "no unit yet: write hosts/<name>/unit.toml"
         )
         listing.show([render.unit_row(u, now) for u in in_order])
-        listing.border_subtitle = f"{len(units)} of {len(self._state.units)}" if self._filter else ""
+        self._subtitle(listing)
         by_name = sorted(units, key=lambda u: u.unit.name)
         self.query_one("#deployments", Listing).show(render.deployment_rows(by_name))
         self.query_one("#agents", Listing).show(render.agent_rows(by_name))
@@ -119,6 +124,17 @@ class FleetScreen(BadgedScreen):
     def _moved(self) -> None:
         self._details()
 
+    @on(Listing.Marked)
+    def _marked(self, message: Listing.Marked) -> None:
+        self._subtitle(message.listing)
+
+    def _subtitle(self, listing: Listing) -> None:
+        """What stands at the pane's lower edge: how many are shown, and marked."""
+        total = len(self._state.units) if self._state else 0
+        words = [f"{len(listing.rows)} of {total}"] if self._filter else []
+        words += [f"● {len(listing.marks)} marked: u r t S H act on all, esc clears"] if listing.marks else []
+        listing.border_subtitle = "  ".join(words)
+
     @on(Listing.Chosen)
     def _chosen(self) -> None:
         details = self.query_one("#details", Lines)
@@ -127,6 +143,10 @@ class FleetScreen(BadgedScreen):
 
     def action_back(self) -> None:
         """From the details to the list; from a filter to all units."""
+        listing = self.query_one("#units", Listing)
+        if listing.has_focus and listing.marks:
+            listing.clear_marks()
+            return
         field = self.query_one("#filter", Input)
         if field.value and (field.has_focus or self.query_one("#units").has_focus):
             field.value = ""

@@ -24,6 +24,7 @@ class ModeScreen(BadgedScreen):
     IDENT = ""
     COLUMNS: tuple[str, ...] = ()
     EMPTY = ""
+    MARKABLE = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class ModeScreen(BadgedScreen):
     def compose(self) -> ComposeResult:
         """Modes, list, footer."""
         yield Tabs(self.IDENT)
-        yield Listing(self.COLUMNS, empty=self.EMPTY, id="mode")
+        yield Listing(self.COLUMNS, empty=self.EMPTY, markable=self.MARKABLE, id="mode")
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -45,6 +46,11 @@ class ModeScreen(BadgedScreen):
         self._rows = rows
         for listing in self.query(Listing):
             listing.show(rows)
+
+    @property
+    def marking(self) -> Listing | None:
+        """The list whose marks count now; none while the screen goes up or down."""
+        return next(iter(self.query(Listing)), None)
 
     @property
     def key(self) -> str:

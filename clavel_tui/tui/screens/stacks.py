@@ -15,6 +15,7 @@ class StacksScreen(ModeScreen):
 
     IDENT = "stacks"
     COLUMNS = STACK_COLUMNS
+    MARKABLE = True
     EMPTY = "no stack: put a compose.yaml into hosts/<unit>/compose/<stack>/"
 
     def __init__(self) -> None:

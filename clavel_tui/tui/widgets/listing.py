@@ -38,6 +38,7 @@ class Listing(ScrollView, can_focus=True):
         Binding("home,g", "edge(0)", "First", show=False),
         Binding("end,G", "edge(-1)", "Last", show=False),
         Binding("enter", "choose", "Choose", show=False),
+        Binding("space", "mark", "Mark", show=False),
     ]
 
     @dataclass
@@ -53,6 +54,12 @@ class Listing(ScrollView, can_focus=True):
             return self.listing
 
     @dataclass
+    class Marked(Message):
+        """A mark was set or taken away."""
+
+        listing: Listing
+
+    @dataclass
     class Chosen(Message):
         """Enter was pressed on a row."""
 
@@ -64,8 +71,17 @@ class Listing(ScrollView, can_focus=True):
             """For ``@on`` selectors."""
             return self.listing
 
-    def __init__(self, columns: Sequence[str], *, empty: str = "", id: str | None = None) -> None:  # noqa: A002  Textual's name
+    def __init__(
+        self,
+        columns: Sequence[str],
+        *,
+        empty: str = "",
+        markable: bool = False,
+        id: str | None = None,  # noqa: A002  Textual's name
+    ) -> None:
         super().__init__(id=id)
+        self._markable = markable
+        self.marks: set[str] = set()
         self._columns = tuple(columns)
         self._empty = empty
         self._rows: list[Row] = []
@@ -89,6 +105,7 @@ class Listing(ScrollView, can_focus=True):
         # Until somebody moved it the cursor stays on top, where the row is that wants a person most.
         wanted = select or (before if self._moved else None)
         self._rows = list(rows)
+        self.marks &= {row.key for row in rows}
         index = next((n for n, row in enumerate(self._rows) if row.key == wanted), None)
         last = max(len(self._rows) - 1, 0)
         self._cursor = index if index is not None else min(self._cursor if self._moved else 0, last)
@@ -136,7 +153,10 @@ class Listing(ScrollView, can_focus=True):
             return self._line([Cell(title, "title") for title in self._columns], width, None)
         index = y - 1 + self.scroll_offset.y
         if index < len(self._rows):
-            return self._line(self._rows[index].cells, width, self._cursor_style() if index == self._cursor else None)
+            row = self._rows[index]
+            return self._line(
+                row.cells, width, self._cursor_style() if index == self._cursor else None, marked=row.key in self.marks
+            )
         if index == 0 and not self._rows and self._empty:
             return Strip([Segment(set_cell_size(f" {self._empty}", width), self.get_component_rich_style("listing--dim"))])
         return Strip.blank(width, self.rich_style)
@@ -146,8 +166,9 @@ class Listing(ScrollView, can_focus=True):
         style = self.get_component_rich_style("listing--cursor")
         return Style(bgcolor=style.bgcolor, bold=self.has_focus or None, reverse=style.reverse)
 
-    def _line(self, cells: Sequence[Cell], width: int, cursor: Style | None) -> Strip:
-        segments = [Segment("▌" if cursor and self.has_focus else " ", cursor or self.rich_style)]
+    def _line(self, cells: Sequence[Cell], width: int, cursor: Style | None, *, marked: bool = False) -> Strip:
+        edge = "●" if marked else "▌" if cursor and self.has_focus else " "
+        segments = [Segment(edge, cursor or self.rich_style)]
         left = width - 1
         last = len(cells) - 1
         for n, cell in enumerate(cells):
@@ -191,6 +212,20 @@ class Listing(ScrollView, can_focus=True):
         """Enter."""
         if self.key is not None:
             self.post_message(self.Chosen(self, self.key))
+
+    def action_mark(self) -> None:
+        """Marks the row or takes its mark away, and goes on to the next."""
+        if self._markable and self.key is not None:
+            self.marks ^= {self.key}
+            self.refresh()
+            self.post_message(self.Marked(self))
+            self._to(self._cursor + 1)
+
+    def clear_marks(self) -> None:
+        """None is marked."""
+        self.marks = set()
+        self.refresh()
+        self.post_message(self.Marked(self))
 
     def _to(self, index: int) -> None:
         index = max(0, min(index, len(self._rows) - 1))
