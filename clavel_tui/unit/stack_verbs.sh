@@ -2,6 +2,9 @@
 # stack_verbs.sh: update, rollback, restart, stop, remove, hold. Each reads from top to bottom as what happens on the unit.
 # shellcheck disable=SC2154
 
+# keep_managed: the names that the repository puts there; see managed in stack_lib.sh.
+keep_managed() { paths_in "$stage_in" >"$stack_dir/managed.new" && mv "$stack_dir/managed.new" "$stack_dir/managed"; }
+
 update() {
     step check
     workplace
@@ -46,7 +49,8 @@ update() {
     know_data "$project" || give_up refused "the disk of $state is full: nothing was changed"
     stage "$stage_in" keep || give_up refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
     changed=$(changed_names)
-    is_change || { rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
+    # A stack that was taken over as it runs is ours from now on, though nothing of it changes.
+    is_change || { keep_managed; rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
 
     step activate
     mounts=$(mounting <"$before")
@@ -81,7 +85,7 @@ update() {
 
 # settle_files: the new folder is the folder now, and what an update put there is known by name.
 settle_files() {
-    paths_in "$stage_in" >"$stack_dir/managed.new" && mv "$stack_dir/managed.new" "$stack_dir/managed"
+    keep_managed
     swap_done
 }
 

@@ -12,7 +12,7 @@ from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.screens.history import HistoryScreen
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
-from tests.tui.test_keys import settle
+from tests.tui.test_keys import settle, submitted
 
 KEYS = [c.key for c in COMMANDS if c.id != "quit"] + ["1", "5"] * 3 + ["escape", "enter"] * 5 + ["w", "n", "tab", "j", "end"]
 
@@ -45,3 +45,17 @@ async def test_anything_typed_ahead(console: MakeApp, seed: int) -> None:
             await pilot.pause()
         await settle(pilot)
         assert app.is_running
+
+
+async def test_a_reason_that_is_typed_ahead_is_no_yes(console: MakeApp) -> None:
+    app, fake = console(fleets.one())
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("u")
+        await settle(pilot)
+        typed(app, "w", "y", "e", "s")
+        await settle(pilot)
+        assert submitted(fake) == []
+        await pilot.press("enter", "y")
+        await settle(pilot)
+        assert len(submitted(fake)) == 1

@@ -42,6 +42,7 @@ class ConfirmScreen(ModalScreen[str | None]):
         """``typed``: a word that has to be typed for a yes, where it is about the whole fleet."""
         super().__init__()
         self._typed = typed
+        self._writing = False
         self._title = title
         self._preview = preview
         self._possible = False
@@ -73,20 +74,27 @@ class ConfirmScreen(ModalScreen[str | None]):
         """Yes counts only where it is possible."""
         if self.query_one("#why").has_focus:
             self._back()
+        elif yes and self._writing:
+            pass  # typed for a field that is still coming up: no yes
         elif yes and not self._possible:
             self.notify("there is nothing to say yes to yet", timeout=3)
         elif yes and self._typed:
-            self.query_one("#typed").add_class("-open").focus()
+            self._write("#typed")
         else:
             leave(self, self.query_one("#why", Input).value.strip() if yes else None)
 
     def action_say_why(self) -> None:
         """A field for the reason."""
         if self._possible and self._asks_why:
-            self.query_one("#why").add_class("-open").focus()
+            self._write("#why")
+
+    def _write(self, field: str) -> None:
+        self._writing = True
+        self.set_focus(self.query_one(field).add_class("-open"))
 
     @on(Input.Submitted, "#why")
     def _back(self) -> None:
+        self._writing = False
         self.query_one(Lines).focus()
 
     @on(Input.Submitted, "#typed")

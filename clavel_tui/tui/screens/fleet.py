@@ -56,7 +56,7 @@ class FleetScreen(BadgedScreen):
         """Keys go to the units first."""
         for ident, title in (("units", "Units"), ("deployments", "Deployments"), ("agents", "Agents"), ("details", "Details")):
             self.query_one(f"#{ident}").border_title = title
-        self.query_one("#units").focus()
+        self.set_focus(self.query_one("#units"))
         self.set_interval(1.0, self._tick)
         self._headline()
         self._show()
@@ -151,13 +151,12 @@ class FleetScreen(BadgedScreen):
         if field.value and (field.has_focus or self.query_one("#units").has_focus):
             field.value = ""
         field.remove_class("-open")
-        self.query_one("#units").focus()
+        self.set_focus(self.query_one("#units"))
 
     def open_filter(self) -> None:
         """`/`."""
         field = self.query_one("#filter", Input)
-        field.add_class("-open")
-        field.focus()
+        self.set_focus(field.add_class("-open"))
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -166,4 +165,4 @@ class FleetScreen(BadgedScreen):
 
     @on(Input.Submitted, "#filter")
     def _filter_done(self) -> None:
-        self.query_one("#units").focus()
+        self.set_focus(self.query_one("#units"))
