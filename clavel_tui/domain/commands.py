@@ -80,6 +80,15 @@ COMMANDS: tuple[Command, ...] = (
         verb="eval",
     ),
     Command(
+        id="trust",
+        key="T",
+        name="Trust",
+        tooltip="First contact: look at the unit's host key, and accept it",
+        mutates=True,
+        verb="trust",
+        shown=False,
+    ),
+    Command(
         id="cancel",
         key="c",
         name="Cancel",

@@ -20,6 +20,8 @@ class UnitState(Model):
     facts: Facts | None = None
     trouble: str = ""
     hint: str = ""
+    kind: str = ""
+    """Of the trouble: a short stable word, such as `host-key-unknown`."""
     health: Health
     drift: tuple[Drift, ...] = ()
     stacks: tuple[StackView, ...] = ()

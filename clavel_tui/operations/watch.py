@@ -29,6 +29,7 @@ class Watch:
         self._parts = parts
         self._facts: dict[str, Facts | None] = {}
         self._trouble: dict[str, tuple[str, str]] = {}
+        self._kinds: dict[str, str] = {}
         self._looking: set[str] = set()
         self._states: dict[str, UnitState] = {}
         self._probes = asyncio.Semaphore(64)
@@ -60,6 +61,7 @@ class Watch:
                 unit=unit,
                 facts=facts,
                 trouble=trouble,
+                kind=self._kinds.get(unit.name, ""),
                 hint=hint,
                 health=judge(unit, facts, trouble),
                 drift=drift,
@@ -77,6 +79,7 @@ class Watch:
         self.changed.set()
         facts: Facts | None = None
         trouble = ("", "")
+        self._kinds.pop(unit.name, None)
         try:
             async with self._probes:
                 facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall)
@@ -84,6 +87,7 @@ class Watch:
                 self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
         except RemoteError as error:
             trouble = (error.text, error.hint)
+            self._kinds[unit.name] = error.kind
         finally:
             self._looking.discard(unit.name)
         await self._keep(unit, facts, trouble)

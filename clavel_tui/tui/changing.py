@@ -13,6 +13,7 @@ from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.console import Console
 from clavel_tui.tui.render.bulk import bulk_lines
+from clavel_tui.tui.render.cells import Cell, line
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
 from clavel_tui.tui.render.plan import plan_lines
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
@@ -152,6 +153,33 @@ class ChangingConsole(Console):
         await self._confirm(
             operation.request.model_copy(update={"verb": Verb.ROLLBACK, "release": operation.came_from, "service": ""})
         )
+
+    @work(group="dialog", exclusive=True)
+    async def do_trust(self) -> None:
+        """`T`: the fingerprint is shown, and a person says whether it is that machine's."""
+        client, (unit, _) = self._client, self._selected
+        if client is None or unit is None:
+            return
+        found: list[str] = []
+        name = unit.unit.name
+
+        async def preview() -> Preview:
+            try:
+                fingerprint, written = await client.fingerprint(name)
+            except ClavelError as error:
+                return Preview([line(Cell(error.text, "bad"))], possible=False)
+            found.append(written)
+            hint = "compare it with what the machine itself says: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
+            return Preview([line(f"{name} shows the host key"), line(Cell(fingerprint, "head")), line(Cell(hint, "dim"))])
+
+        title = f"first contact: is that the key of {name}?"
+        if await self.push_screen_wait(ConfirmScreen(title, preview(), asks_why=False)) is None or not found:
+            return
+        try:
+            self.notify(f"written to {await client.trust(found[0])}", markup=False)
+            await client.refresh([name])
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
 
     @work(group="cancel")
     async def do_cancel(self) -> None:

@@ -34,6 +34,24 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
     return requests, left_out
 
 
+def no_first_contact(unit: UnitState | None) -> str:
+    """Why there is no host key to be accepted; empty where there is one. A key that has changed is never accepted here."""
+    if unit is None:
+        return "no unit is selected"
+    if unit.kind == "host-key-changed":
+        return f"{unit.trouble}: {unit.hint}"
+    return "" if unit.kind == "host-key-unknown" else f"the host key of {unit.unit.name} is known, or it was not reached yet"
+
+
+def no_stack(unit: UnitState | None) -> str:
+    """Why nothing can be done to a stack of that unit; empty where something can."""
+    if unit is None:
+        return "no unit is selected"
+    if not unit.stacks:
+        return f"{unit.unit.name} has no Docker Compose stack"
+    return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble else ""
+
+
 def stack(unit: UnitState, said: str | None) -> str | None:
     """The stack that a person most likely means: the one said, the unwell one, the one that changed last."""
     if said or not unit.stacks:

@@ -157,22 +157,10 @@ class Console(App[None]):
             return "the fleet is still being opened"
         if self.read_only and command(ident).mutates:
             return f"this console is read-only: {self.read_only} says so"
-        if not command(ident).mutates and ident != "logs":
-            return ""
-        if ident in {"undo", "cancel"}:
-            return ""
-        if ident == "evaluate":
-            return ""
-        if self._marks:
-            return ""
-        unit, _ = self._selected
-        if unit is None:
-            return "no unit is selected"
-        if not unit.stacks:
-            return f"{unit.unit.name} has no Docker Compose stack"
-        if unit.trouble:
-            return f"{unit.unit.name} cannot be reached: {unit.trouble}"
-        return ""
+        if ident == "trust":
+            return choices.no_first_contact(self._selected[0])
+        acts_on_a_stack = (command(ident).mutates or ident == "logs") and ident not in {"undo", "cancel", "evaluate"}
+        return choices.no_stack(self._selected[0]) if acts_on_a_stack and not self._marks else ""
 
     @property
     def _marks(self) -> set[str]:

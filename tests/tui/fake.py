@@ -111,10 +111,11 @@ class FakeFleet:
         return []
 
     async def fingerprint(self, unit: str) -> tuple[str, str]:
-        return "", ""
+        return "SHA256:abcdef", "cinnabar ssh-ed25519 AAAA"
 
     async def trust(self, line: str) -> str:
-        return ""
+        self.asked.append(("trust", line))
+        return "/home/ada/.ssh/known_hosts"
 
     async def watch(self) -> None:
         await asyncio.Event().wait()

@@ -274,3 +274,33 @@ async def test_the_whole_fleet_wants_its_name_typed(console: MakeApp) -> None:
             ("cinnabar", "zerotier"),
             ("electrum", "uptime"),
         ]
+
+
+async def test_first_contact_shows_the_fingerprint_and_asks(console: MakeApp) -> None:
+    unknown = fleets.seen(fleets.unit("cinnabar"), None, "the host key of cinnabar is not known yet", "look at its fingerprint")
+    app, fake = console(fleets.fleet(unknown.model_copy(update={"kind": "host-key-unknown"})))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("T")
+        await settle(pilot)
+        assert "SHA256:abcdef" in seen(app)
+        await pilot.press("n", "T")
+        await settle(pilot)
+        await pilot.press("y")
+        await settle(pilot)
+        assert [what for word, what in fake.asked if word == "trust"] == ["cinnabar ssh-ed25519 AAAA"]
+        assert ("refresh", ("cinnabar",)) in fake.asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("host-key-changed", "somebody may sit between"), ("unreachable", "is known, or it was not reached")]
+)
+async def test_a_changed_host_key_is_never_accepted_here(console: MakeApp, kind: str, words: str) -> None:
+    changed = fleets.seen(fleets.unit("cinnabar"), None, "another host key", "somebody may sit between you")
+    app, fake = console(fleets.fleet(changed.model_copy(update={"kind": kind})))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("T", "y")
+        await settle(pilot)
+        assert words in toasts(app)
+        assert not [word for word, _ in fake.asked if word == "trust"]
