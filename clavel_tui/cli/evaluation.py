@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
-from clavel_tui.domain.deployment import Recorded, differences
+from clavel_tui.domain.deployment import Head, differences
 from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.source import Evaluation
@@ -20,29 +21,35 @@ async def evaluate(context: Context) -> int:
     """A line for every unit; what failed, and Nix's warnings, to stderr. With --watch again whenever the source changes."""
     context.refuse_read_only()
     async with context.doors.client() as client:
-        code = await _once(context, client)
-        if context.args.watch:
-            output.note("watching: Ctrl-C ends it")
-            async for _ in client.source_changes(context.args.source):
-                code = await _once(context, client)
-    return code
+        if not context.args.watch:
+            return await _once(context, client)
+        changes = client.source_changes(context.args.source)
+        output.note("watching: Ctrl-C ends it")
+        while True:
+            # Waited for from before the evaluation on: what changes meanwhile is not lost.
+            changed = asyncio.ensure_future(anext(changes))
+            await _once(context, client)
+            await changed
 
 
 async def _once(context: Context, client: FleetClient) -> int:
-    ident = await client.evaluate(context.args.source, context.args.reason or "")
-    before = {r.deployment.nar_id for r in await client.deployments()}
-    operation = await client.wait(ident)
-    for event in await client.operation_events(ident):
+    before = await _heads(client)
+    operation = await client.wait(await client.evaluate(context.args.source, context.args.reason or ""))
+    for event in await client.operation_events(operation.id):
         if event.kind == "warn":
             output.note(event.text)
     state = await _state(client, operation.request.stack)
-    recorded = await client.deployments()
+    after = await _heads(client)
     evaluation = state.evaluation if state and operation.outcome in _RECORDED else None
     if context.json:
-        output.as_json(_document(operation, evaluation, recorded))
+        output.as_json(_document(operation, evaluation, after))
     else:
-        _lines(operation, evaluation, recorded, before)
+        _lines(operation, evaluation, before, after)
     return EXIT_CODES[operation.outcome or Outcome.UNKNOWN]
+
+
+async def _heads(client: FleetClient) -> dict[str, Head]:
+    return {unit.unit.name: unit.head for unit in (await client.snapshot()).units if unit.head}
 
 
 _RECORDED = {Outcome.SUCCEEDED, Outcome.NO_CHANGE, Outcome.UNITS_FAILED}
@@ -52,34 +59,29 @@ async def _state(client: FleetClient, name: str) -> SourceState | None:
     return next((state for state in await client.sources() if state.source.name == name), None)
 
 
-def _lines(operation: Operation, evaluation: Evaluation | None, recorded: Sequence[Recorded], before: set[str]) -> None:
-    short = {r.deployment.nar_id: r.short for r in recorded}
+def _lines(operation: Operation, evaluation: Evaluation | None, before: Mapping[str, Head], after: Mapping[str, Head]) -> None:
     if evaluation:
-        rows = [
-            (
-                one.unit,
-                "failed" if one.fault else ("same" if one.nar_id in before else "changed"),
-                short.get(one.nar_id, ""),
-                one.nar_id,
-            )
-            for one in evaluation.attributes
-        ]
+        rows = []
+        for one in evaluation.attributes:
+            known = one.unit in before and before[one.unit].nar_id == one.nar_id
+            short = after[one.unit].short if one.unit in after and not one.fault else ""
+            rows.append((one.unit, "failed" if one.fault else ("same" if known else "changed"), short, one.nar_id))
         output.table(("UNIT", "WHAT", "DEPLOYMENT", "STORE PATH"), rows)
         for name in evaluation.others:
             output.note(f"{name} matches no unit")
     output.note(f"{operation.word}: {operation.text}")
 
 
-def _document(operation: Operation, evaluation: Evaluation | None, recorded: Sequence[Recorded]) -> dict[str, Any]:
-    ids = {r.deployment.nar_id: r.deployment.id for r in recorded}
+def _document(operation: Operation, evaluation: Evaluation | None, after: Mapping[str, Head]) -> dict[str, Any]:
     attributes = evaluation.attributes if evaluation else ()
+    ids = {one.unit: after[one.unit].id if one.unit in after and not one.fault else "" for one in attributes}
     return {
         "operation": operation.id,
         "outcome": operation.outcome,
         "text": operation.text,
         "lock": evaluation.lock.model_dump(mode="json") if evaluation else None,
         "processes": evaluation.processes if evaluation else 0,
-        "units": [{**one.model_dump(mode="json"), "deployment": ids.get(one.nar_id, "")} for one in attributes],
+        "units": [{**one.model_dump(mode="json"), "deployment": ids[one.unit]} for one in attributes],
         "others": list(evaluation.others) if evaluation else [],
         "warnings": list(evaluation.warnings) if evaluation else [],
     }

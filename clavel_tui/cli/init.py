@@ -84,13 +84,14 @@ def _choose(known: Sequence[str]) -> list[str]:
 async def _look(context: Context, newcomer: Newcomer, name: str, address: str) -> FoundUnit:
     """Once more where its host key was unknown, and a person has looked at it."""
     output.note(f"looking at {name} ({address})")
-    found = await newcomer.look(name, address)
+    adopt = not context.args.no_adopt
+    found = await newcomer.look(name, address, adopt=adopt)
     if found.kind == "host-key-unknown":
         fingerprint, line = await newcomer.fingerprint(address)
         output.note(f"{name} shows the host key {fingerprint}")
         if context.args.accept_host_keys or output.confirmed("Is that the key of this machine?"):
             output.note(f"written to {await newcomer.trust(line)}")
-            found = await newcomer.look(name, address)
+            found = await newcomer.look(name, address, adopt=adopt)
     return found
 
 
@@ -115,14 +116,14 @@ def _adopted(context: Context, unit: FoundUnit) -> FoundUnit:
     wanted = []
     for stack in unit.stacks:
         question = f"Copy the files of {stack.name} from {unit.name} into the repository?"
-        if not stack.refusal and not args.no_adopt and (args.yes or output.confirmed(question)):
+        if not stack.refusal and (args.yes or output.confirmed(question)):
             wanted.append(stack)
     return unit.model_copy(update={"stacks": tuple(wanted)})
 
 
 def _next(folder: Path) -> None:
     here = "" if folder == Path.cwd() else f"cd {folder} && "
-    output.note("next:")
+    output.note("next: (an .env holds secrets, and would go into Git with the rest; see .gitignore)")
     if not (folder / ".git").exists():
         output.note(f"  {here}git init && git add hosts && git commit -m 'The fleet as it runs'")
     output.note(f"  {here}clavel-tui doctor   # what each unit lacks")

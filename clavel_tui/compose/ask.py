@@ -61,24 +61,36 @@ async def newer(runner: QueryRunner, target: Target, project: str) -> dict[str, 
     return {f[1]: (f[2], f[3] if len(f) > 3 else "") for f in lines if len(f) > 2}  # noqa: PLR2004
 
 
-async def read_files(runner: QueryRunner, target: Target, path: str, names: tuple[str, ...]) -> dict[str, bytes]:
-    """The content of these top-level entries of a stack's folder; files that are too large are left out."""
+async def sizes(runner: QueryRunner, target: Target, path: str, names: tuple[str, ...]) -> int:
+    """Bytes of these top-level entries together, as `du` counts them."""
+    query = Query.script("sizes", 'cd "$1" && shift && du -sk -- "$@"', path, *names, timeout=limits.QUERY_S)
+    result = await runner.query(target, query)
+    return 1024 * sum(int(word) for line in result.out.splitlines() if (word := line.split("\t")[0]).isdigit())
+
+
+async def read_tree(runner: QueryRunner, target: Target, path: str, names: tuple[str, ...]) -> dict[str, tuple[bytes, int]]:
+    """As read_files, with each file's mode."""
     if not names:
         return {}
-    query = Query.script("files", script("files.sh"), path, *names, timeout=limits.QUERY_S)
     lines: list[str] = []
+    query = Query.script("files", script("files.sh"), path, *names, timeout=limits.QUERY_S)
     await runner.query(target, query, lines.append)
     raw = "\n".join(lines).encode(errors="surrogateescape")
-    found: dict[str, bytes] = {}
+    found: dict[str, tuple[bytes, int]] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(raw + b"\0" * 1024)) as tar:
             for member in tar:
                 stream = tar.extractfile(member) if member.isfile() else None
                 if stream:
-                    found[member.name.removeprefix("./")] = stream.read()
+                    found[member.name.removeprefix("./")] = (stream.read(), member.mode)
     except tarfile.TarError:
         return found
     return found
+
+
+async def read_files(runner: QueryRunner, target: Target, path: str, names: tuple[str, ...]) -> dict[str, bytes]:
+    """The content of these top-level entries of a stack's folder."""
+    return {name: content for name, (content, _) in (await read_tree(runner, target, path, names)).items()}
 
 
 async def logs(runner: QueryRunner, target: Target, path: str, service: str, *, tail: int, follow: bool, on_line: OnLine) -> str:

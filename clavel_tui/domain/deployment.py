@@ -102,6 +102,7 @@ class Head(Model):
     """Where a unit's DeploymentRef points, and every Deployment that it has pointed to, the oldest first."""
 
     name: str
+    id: str = ""
     short: str
     nar_id: str
     at: float

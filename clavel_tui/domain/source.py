@@ -49,6 +49,8 @@ class Fault(StrEnum):
     TIME = "time"
     CRASH = "crash"
     FETCH = "fetch"
+    WORKSTATION = "workstation"
+    """A full disk, a daemon that is down, a key that git lacks: nothing of the source."""
     SCHEMA = "schema"
     AMBIGUOUS = "ambiguous"
 

@@ -29,6 +29,7 @@ class FoundUnit(Model):
 
     name: str
     address: str
+    user: str = ""
     type: UnitType = UnitType.LINUX
     arch: str = "x86_64-linux"
     elevate: Elevate = Elevate.NONE
@@ -46,8 +47,8 @@ class Newcomer(Protocol):
         """The hosts that ssh_config names, without patterns."""
         ...
 
-    async def look(self, name: str, address: str) -> FoundUnit:
-        """One host: what it is, and which Compose projects run there. Changes nothing."""
+    async def look(self, name: str, address: str, *, adopt: bool) -> FoundUnit:
+        """One host: what it is and, to ``adopt`` them, which Compose projects run there. Changes nothing."""
         ...
 
     async def fingerprint(self, address: str) -> tuple[str, str]:

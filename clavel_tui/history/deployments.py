@@ -53,13 +53,15 @@ class Deployments:
             ids.setdefault(name, []).append(ident)
         past: dict[str, list[tuple[str, str]]] = {}
         last: dict[str, float] = {}
+        newest: dict[str, str] = {}
         sql = """SELECT m.name, m.deployment, m.at, json_extract(d.body, '$.specification.template.narId')
             FROM ref_moves m JOIN deployments d ON d.id = m.deployment ORDER BY m.seq"""
         for name, ident, at, nar_id in await self._db.rows(sql):
+            newest[name] = ident
             past.setdefault(name, []).append((full_name(name, ident, ids[name]), nar_id))
             last[name] = at
         return {
-            name: Head(name=name, short=moves[-1][0], nar_id=moves[-1][1], at=last[name], past=tuple(moves))
+            name: Head(name=name, id=newest[name], short=moves[-1][0], nar_id=moves[-1][1], at=last[name], past=tuple(moves))
             for name, moves in past.items()
         }
 

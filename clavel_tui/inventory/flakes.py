@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clavel_tui.domain.source import Source
 
-_PATH = re.compile(r"^(?:path:)?(?P<path>(?:\.{0,2}/|\.{1,2}$)[^?#]*|\.)(?P<rest>\?.*)?$")
+_PATH = re.compile(r"^(?:path:)?(?P<path>(?:\.{0,2}/|\.{1,2}$)[^?#]*|\.{1,2}(?=\?))(?P<rest>\?.*)?$")
 
 
 def sources(root: Path, said: Mapping[str, str]) -> tuple[Source, ...]:

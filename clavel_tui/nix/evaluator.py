@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ _SETS = ("nixosConfigurations", "darwinConfigurations", "clavelUnits")
 _OF_THE_PROCESS = {Fault.MEMORY, Fault.TIME, Fault.CRASH}
 """What those before it in the same process may have had their part in."""
 _NO_SUCH_PROGRAM = 127
+_LOCAL = re.compile(r"^(?:path:|git\+file:)?[/.]")
 _TOLD = "trace: clavel-tui "
 Progress = Callable[[str, str], None]
 """Called with an attribute and `begins` or `found`."""
@@ -47,7 +50,6 @@ class Extracted:
     """What one or more evaluators told."""
 
     listing: Listing | None = None
-    nar_hash: str = ""
     attributes: dict[str, Attribute] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     processes: int = 0
@@ -60,7 +62,8 @@ class Evaluator:
         self._runner = runner
         self._program = program
         self._memory_mib = memory_mib
-        self._here = Target("workstation", "local")
+        # The user's own PATH: Nix may be installed for him alone, and it starts his git.
+        self._here = Target("workstation", "local", tools=tuple(filter(None, os.environ.get("PATH", "").split(":"))))
 
     async def lock(self, url: str) -> Lock:
         """What the reference means now; no evaluator is started, and its lock file is not touched.
@@ -69,19 +72,23 @@ class Evaluator:
             NixError: no Nix here, no such flake, a lock file that is not complete, or no network.
         """
         lines: list[str] = []
-        text = _file("lock.sh")
-        query = Query.script("nix flake metadata", text, self._program, url, timeout=limits.LOCK_S, elevated=False)
+        # What a name elsewhere means now, and not what it meant within the last hour.
+        words = (self._program, url, *([] if _LOCAL.match(url) else ["--refresh"]))
+        query = Query.script("nix flake metadata", _file("lock.sh"), *words, timeout=limits.LOCK_S, elevated=False)
         try:
             result = await self._runner.query(self._here, query, lines.append)
         except RemoteError as error:
             raise NixError(error.text, "look at the source with `nix flake metadata`", Fault.TIME) from error
         if result.code == _NO_SUCH_PROGRAM:
-            hint = "install Nix: https://nixos.org/download"
+            hint = 'install Nix (https://nixos.org/download), or say where it is: nix = "..." in config.toml'
             raise NixError(f"there is no {self._program} on this workstation", hint, Fault.CRASH)
         if result.code:
             raise _of_source(url, *messages.failure(result.code, lines))
         version, *rest = result.err.splitlines() or [""]
-        return _lock(json.loads("\n".join(rest)), version)
+        try:
+            return _lock(json.loads("\n".join(rest)), version)
+        except (ValueError, KeyError) as error:
+            raise NixError(f"{url}: `nix flake metadata` of Nix {version} answers what is not understood: {error!r}") from error
 
     async def extract(self, lock: Lock, units: Sequence[Unit], progress: Progress = lambda _name, _what: None) -> Extracted:
         """The attributes of these units. One that breaks ends its process, and the next one goes on behind it.
@@ -110,7 +117,7 @@ class Evaluator:
     ) -> Died | None:
         """One evaluator; where it died, or None if it said all that it was asked for."""
         found.processes += 1
-        told = _Told(types, found, progress)
+        told = _Told({f"{set_}.{name}": types[name] for name, set_ in batch}, found, progress)
         try:
             result = await self._runner.query(self._here, self._evaluation(lock, batch), told.line)
             code, why = result.code, None
@@ -119,8 +126,10 @@ class Evaluator:
                 raise
             code, why = 1, (Fault.TIME, f"took longer than {limits.EVALUATOR_S:.0f} s")
         found.warnings = tuple(dict.fromkeys([*found.warnings, *messages.warnings(tuple(told.rest))]))
-        if found.listing is not None and found.nar_hash != lock.nar_hash:
+        if told.nar_hash and told.nar_hash != lock.nar_hash:
             raise NixError("the source changed while it was evaluated", "evaluate it again")
+        if code == 0 and found.listing is None:
+            raise NixError(f"{lock.url}: the evaluator ended well and said nothing", fault=Fault.CRASH)
         if code == 0:
             return None
         fault, text = why or messages.failure(code, tuple(told.rest))
@@ -157,8 +166,9 @@ class Died:
 class _Told:
     """Reads an evaluator's lines. Only what was asked for and has begun is believed: the flake's code can write lines too."""
 
-    def __init__(self, types: Mapping[str, UnitType], found: Extracted, progress: Progress) -> None:
-        self._types = types
+    def __init__(self, asked: Mapping[str, UnitType], found: Extracted, progress: Progress) -> None:
+        self._asked = asked
+        self.nar_hash = ""
         self._found = found
         self._progress = progress
         self.rest: deque[str] = deque(maxlen=400)
@@ -168,22 +178,31 @@ class _Told:
     def line(self, text: str) -> None:
         """The next one."""
         kind, _, said = text.removeprefix(_TOLD).partition(" ") if text.startswith(_TOLD) else ("", "", "")
-        if kind == "lists" and self._found.listing is None:
+        try:
+            known = self._told(kind, said)
+        except (ValueError, KeyError, TypeError):
+            known = False  # none of ours
+        if not known:
+            self.rest.append(text)
+
+    def _told(self, kind: str, said: str) -> bool:
+        if kind == "lists" and not self.nar_hash:
             self._lists(json.loads(said))
-        elif kind == "begins":
+        elif kind == "begins" and said in self._asked:
             self.begun = (said, said.partition(".")[2])
             self.count += 1
             self._progress(said, "begins")
-        elif kind == "found" and self.begun and said.startswith("{"):
-            one = attribute(json.loads(said), self._types[self.begun[1]])
+        elif kind == "found" and self.begun:
+            one = attribute(json.loads(said), self._asked[self.begun[0]])
             if one.name == self.begun[0]:
                 self._found.attributes[one.name] = one
                 self._progress(one.name, "found")
         else:
-            self.rest.append(text)
+            return False
+        return True
 
     def _lists(self, said: Mapping[str, Any]) -> None:
-        self._found.nar_hash = said["narHash"]
+        self.nar_hash = said["narHash"]
         self._found.listing = Listing(
             attributes=tuple(said["attributes"]), substituters=tuple(said["substituters"]), keys=tuple(said["keys"])
         )

@@ -26,6 +26,22 @@ _KINDS: tuple[tuple[Fault, str], ...] = (
     (Fault.FETCH, "couldn't resolve"),
     (Fault.FETCH, "failed to fetch"),
     (Fault.FETCH, "unable to connect"),
+    *(
+        (Fault.WORKSTATION, word)
+        for word in (
+            "failed with exit code",
+            "no space left",
+            "cannot connect to socket",
+            "permission denied",
+            "is not valid",
+            "read-only file system",
+            "too many open files",
+            "database is locked",
+            "interrupted by the user",
+            "cannot open connection",
+            "broken pipe",
+        )
+    ),
 )
 _BUILT = re.compile(r"cannot build '(?P<drv>[^']+?)(?:\^[^']*)?' during evaluation")
 

@@ -9,10 +9,12 @@ from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, State
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Evaluation, Source
+from clavel_tui.domain.text import clean
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.nix import NixError
 from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.parts import Parts
+from clavel_tui.remote.errors import RemoteError
 
 FLUSH_S = 0.25
 
@@ -36,6 +38,8 @@ class EvaluationRun:
             await self._record(evaluation)
         except NixError as error:
             await self._end(Outcome.FAILED, f"{error.text}; {error.hint}" if error.hint else error.text)
+        except (RemoteError, OSError, ValueError, LookupError) as error:
+            await self._end(Outcome.FAILED, clean(f"it could not be evaluated: {error!r}"))
         except asyncio.CancelledError:
             await asyncio.shield(self._end(Outcome.CANCELLED, "it was stopped; nothing was recorded"))
             raise

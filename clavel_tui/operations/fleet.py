@@ -19,6 +19,7 @@ from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 from clavel_tui.history import JournalError
 from clavel_tui.inventory import stack_files
+from clavel_tui.inventory.flakes import absolute
 from clavel_tui.inventory.watching import source_changes
 from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
@@ -47,6 +48,7 @@ class InProcessFleet:
         self._watch = Watch(parts)
         self._planner = Planner(parts, self._watch)
         self._runs: dict[str, asyncio.Task[None]] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
         self._seen_seq = 0
         self._moved = -1
 
@@ -114,9 +116,19 @@ class InProcessFleet:
         known = said | {name: evaluation.source for name, (_, evaluation) in evaluated.items() if name not in said}
         return [_source_state(source, *evaluated.get(name, (0.0, None))) for name, source in sorted(known.items())]
 
-    def source_changes(self, source: str) -> AsyncIterator[None]:
+    async def source_changes(self, source: str) -> AsyncIterator[None]:
         """See FleetClient."""
-        return source_changes(find_source(self._parts.fleet.sources, source).url)
+        async for _ in source_changes((await self._source(source)).url):
+            yield
+
+    async def _source(self, said: str) -> Source:
+        """Of fleet.toml, else one that was evaluated under that name, else a flake reference as it is meant from here."""
+        recorded = [evaluation.source for _, evaluation in (await self._parts.deployments.sources()).values()]
+        named = {one.name: one for one in (*recorded, *self._parts.fleet.sources)}
+        if said in named:
+            return named[said]
+        url = absolute(said, Path.cwd()) if said else ""
+        return named.get(url) or find_source(self._parts.fleet.sources, url)
 
     async def deployments(self, name: str = "") -> Sequence[Recorded]:
         """See FleetClient."""
@@ -133,7 +145,7 @@ class InProcessFleet:
         """See FleetClient."""
         if self._parts.evaluator is None:
             raise self._read_only()
-        found = find_source(self._parts.fleet.sources, source)
+        found = await self._source(source)
         request = Request(unit="", stack=found.name, verb=Verb.EVALUATE)
         for operation, runner, _ in await self._parts.journal.open_operations():
             if operation.request == request and runner == self._parts.runner_name:
@@ -141,7 +153,7 @@ class InProcessFleet:
         operation = await self._begin(request, reason)
         evaluating = Evaluating(self._parts.fleet, self._parts.evaluator, self._parts.deployments)
         run = EvaluationRun(self._parts, evaluating, self._parts.deployments, operation)
-        self._track(operation.id, run.run(found))
+        self._track(operation.id, f"source {found.name}", run.run(found))
         return operation.id
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
@@ -153,7 +165,7 @@ class InProcessFleet:
         files = await asyncio.to_thread(stack_files, Path(stack.source)) if plan.request.verb is Verb.UPDATE else {}
         operation = await self._begin(plan.request, reason, plan.born)
         run = Run(self._parts, jobs, self._watch, unit, operation)
-        self._track(operation.id, run.from_the_start(plan, stack, files))
+        self._track(operation.id, unit.name, run.from_the_start(plan, stack, files))
         return operation.id
 
     async def _begin(self, request: Request, reason: str, born: str = "") -> Operation:
@@ -174,9 +186,10 @@ class InProcessFleet:
             raise StoreRefusedError(f"{error.text}; nothing was changed", error.hint) from error
         return operation
 
-    def _track(self, ident: str, work: Coroutine[Any, Any, object]) -> None:
+    def _track(self, ident: str, unit: str, work: Coroutine[Any, Any, object]) -> None:
         async def limited() -> None:
-            async with self._parts.at_once:
+            # One after the other on a unit: its lock would refuse the second, and a person has confirmed both.
+            async with self._turns.setdefault(unit, asyncio.Lock()), self._parts.at_once:
                 await work
 
         self._runs[ident] = asyncio.create_task(limited())
@@ -321,7 +334,7 @@ class InProcessFleet:
             if unit is None or (operation.state is State.UNKNOWN and self._watch.state(unit).trouble):
                 continue
             run = Run(self._parts, self._parts.jobs, self._watch, unit, operation.model_copy(update={"lost": True}))
-            self._track(operation.id, run.settle_by_unit("the console ended before it was started"))
+            self._track(operation.id, unit.name, run.settle_by_unit("the console ended before it was started"))
 
     async def settle_open(self) -> None:
         """Takes over what is open and waits for it: for a command that runs once."""

@@ -150,6 +150,8 @@ def _after_leaving(operation: Operation) -> str:
     """What happens to a running operation when the console closes."""
     if operation.request.verb is Verb.EVALUATE:
         return "it ends with this console, and changes nothing"
+    if not operation.step:
+        return "it has not begun on its unit: what is not put there yet is left undone"
     if operation.step == "confirm":
         return "closing now returns it to what ran before, since nobody confirms"
     return "it goes on, on its unit; the next console tells how it ended"

@@ -40,6 +40,9 @@ class ChangingConsole(Console):
 
     def do_hold(self) -> None:
         """`H` holds, or releases a hold."""
+        if self._marks and self._state:
+            self._change(Verb.UNHOLD if choices.all_held(self._state, self._marks) else Verb.HOLD)
+            return
         unit, stack = self._selected
         view = unit.stack(choices.stack(unit, stack) or "") if unit else None
         self._change(Verb.UNHOLD if view and view.held else Verb.HOLD)
@@ -191,11 +194,21 @@ class ChangingConsole(Console):
         if not running or self._client is None:
             self.notify("nothing runs on this unit", severity="warning")
             return
-        self.notify(await self._client.cancel(running[0].id))
+        chosen = min(running, key=lambda o: not o.request.unit)  # the unit's own before an evaluation
+        try:
+            self.notify(f"{chosen.request.sentence}: {await self._client.cancel(chosen.id)}", markup=False)
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
 
     @work(group="dialog", exclusive=True)
     async def do_evaluate(self) -> None:
         """`e`: the source under the cursor, the only one, or the one that is chosen."""
+        try:
+            await self._evaluate()
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
+
+    async def _evaluate(self) -> None:
         client = self._client
         sources = await client.sources() if client else []
         if client is None or not sources:

@@ -34,6 +34,14 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
     return requests, left_out
 
 
+def all_held(state: FleetState, marks: Collection[str]) -> bool:
+    """Whether every stack that the marks mean is held: then `H` releases them."""
+    requests, _ = meant(state, marks, Verb.HOLD)
+    units = ((state.unit(r.unit), r.stack) for r in requests)
+    views = [unit.stack(stack) for unit, stack in units if unit]
+    return bool(views) and all(view and view.held for view in views)
+
+
 def no_first_contact(unit: UnitState | None) -> str:
     """Why there is no host key to be accepted; empty where there is one. A key that has changed is never accepted here."""
     if unit is None:
