@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from clavel_tui.demo import demo_fleet
-from clavel_tui.demo_wiring import demo_settings
+from clavel_tui.demo_wiring import demo_settings, live_through
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.wiring import Wiring
@@ -26,8 +26,9 @@ async def until_seen(app: ClavelApp, pilot: Pilot[None]) -> None:
 
 
 async def take() -> None:
-    """The fleet, the choice of a release, and the preview of a rollback."""
+    """The fleet, why a unit is as it is, Deployments, the choice of a release, and the preview of a rollback."""
     with demo_fleet() as places:
+        await live_through(places)
         said = demo_settings(places)
         wiring = Wiring(said)
         app = ClavelApp(wiring.console, wiring.fleet().name)
@@ -35,6 +36,14 @@ async def take() -> None:
             await until_seen(app, pilot)
             await pilot.pause(0.5)
             save(app, "fleet")
+            await pilot.press("x")
+            await pilot.pause(1.0)
+            save(app, "explain")
+            await pilot.press("escape", "2")
+            await pilot.pause(0.5)
+            save(app, "deployments")
+            await pilot.press("1")
+            await pilot.pause(0.3)
             units = app.screen.query_one("#units", Listing)
             units.show(units.rows, select="electrum")
             await pilot.press("r")

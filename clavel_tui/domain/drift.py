@@ -41,7 +41,7 @@ def _behind(current: str, head: Head) -> str:
     if known is None:
         return f"runs {current.rpartition('/')[2][33:] or current}, which was never evaluated here; should run {head.short}"
     short, steps = known
-    return f"runs {short}, should run {head.short}, {steps} evaluation{'s' * (steps != 1)} behind"
+    return f"{steps} evaluation{'s' * (steps != 1)} behind: runs {short}, should run {head.short}"
 
 
 def _stack(view: StackView, facts: Facts, wanted: tuple[str, ...]) -> Iterator[Drift]:

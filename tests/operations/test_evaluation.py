@@ -73,7 +73,7 @@ async def test_a_changed_host_moves_its_ref_and_drift_counts_evaluations(fleet: 
         unit = (await fleet.snapshot()).unit("cinnabar")
         assert unit
         (drift,) = [d for d in unit.drift if d.code == "deployment"]
-        assert drift.text.endswith("1 evaluation behind")
+        assert drift.text.startswith("1 evaluation behind: runs cinnabar@")
     finally:
         change(places, "cinnabar = generation 43;", "cinnabar = generation 42;")
 
