@@ -1,5 +1,8 @@
 """What runs is not what should run, with the difference."""
 
+import pytest
+
+from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.release import Held
@@ -65,3 +68,30 @@ def test_a_system_that_is_neither_the_booted_nor_the_profiles_one() -> None:
     assert [code for code, _ in found(seen)] == ["profile", "booted"]
     assert found(facts(container(), current=a, booted=a, profile=a)) == []
     assert found(facts(container(), current=a)) == []
+
+
+def path(text: str) -> str:
+    return f"/nix/store/{text * 32}-nixos-system-pi-25.11"
+
+
+def head(*texts: str) -> Head:
+    past = tuple((f"pi@{text * 8}", path(text)) for text in texts)
+    return Head(name="pi", short=past[-1][0], nar_id=past[-1][1], at=1.0, past=past)
+
+
+@pytest.mark.parametrize(
+    ("runs", "words"),
+    [
+        ("c", ""),
+        ("b", "1 evaluation behind: runs pi@bbbbbbbb, should run pi@cccccccc"),
+        ("a", "2 evaluations behind: runs pi@aaaaaaaa, should run pi@cccccccc"),
+        ("x", "runs nixos-system-pi-25.11, which was never evaluated here; should run pi@cccccccc"),
+    ],
+)
+def test_how_far_behind_what_was_evaluated(runs: str, words: str) -> None:
+    found = [d.text for d in drifts(unit(), facts(current=path(runs)), {}, head("a", "b", "c")) if d.code == "deployment"]
+    assert found == ([words] if words else [])
+
+
+def test_the_same_closure_of_a_newer_source_is_no_drift() -> None:
+    assert not [d for d in drifts(unit(), facts(current=path("a")), {}, head("a", "b", "a")) if d.code == "deployment"]
