@@ -111,6 +111,7 @@ class Wiring:
         from clavel_tui.domain import limits
         from clavel_tui.history import MIGRATIONS, Journal
         from clavel_tui.history.deployments import Deployments
+        from clavel_tui.history.mutes import Mutes
         from clavel_tui.nix import Evaluator
         from clavel_tui.operations import InProcessFleet
         from clavel_tui.operations.parts import Clock, Parts
@@ -143,6 +144,7 @@ class Wiring:
             read_only=read_only,
             journal=Journal(database, name, time.time),
             deployments=Deployments(database, time.time),
+            mutes=Mutes(database),
             evaluator=evaluator,
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),

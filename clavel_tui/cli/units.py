@@ -34,6 +34,7 @@ def _unit_json(state: UnitState) -> dict[str, Any]:
         "health": state.health.level.value,
         "reasons": [r.model_dump(mode="json") for r in state.health.reasons],
         "drift": [d.model_dump(mode="json") for d in state.drift],
+        "muted": [m.model_dump(mode="json") for m in state.muted],
         "trouble": state.trouble,
         "seen_at": facts.at if facts else None,
         "os": facts.os if facts else None,

@@ -80,6 +80,14 @@ COMMANDS: tuple[Command, ...] = (
         verb="eval",
     ),
     Command(
+        id="acknowledge",
+        key="a",
+        name="Acknowledge",
+        tooltip="A reason or a drift of the unit is known: no alarm, for a while or until it changes",
+        mutates=True,
+        shown=False,
+    ),
+    Command(
         id="trust",
         key="T",
         name="Trust",

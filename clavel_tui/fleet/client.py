@@ -57,6 +57,14 @@ class FleetClient(Protocol):
         """
         ...
 
+    async def acknowledge(self, unit: str, code: str, text: str, until: float) -> None:
+        """That reason or drift alarms no more: until that time, or where it is 0 until it changes or goes."""
+        ...
+
+    async def alarm_again(self, unit: str, code: str, text: str) -> None:
+        """Takes an acknowledgement back."""
+        ...
+
     async def submit(self, plan: Plan, reason: str = "") -> str:
         """Starts what was confirmed and returns the operation's id at once."""
         ...

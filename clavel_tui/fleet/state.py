@@ -7,6 +7,7 @@ from clavel_tui.domain.drift import Drift
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import Health
 from clavel_tui.domain.model import Model
+from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.stackview import StackView
@@ -26,6 +27,8 @@ class UnitState(Model):
     drift: tuple[Drift, ...] = ()
     stacks: tuple[StackView, ...] = ()
     looking: bool = False
+    muted: tuple[Mute, ...] = ()
+    """What is wrong and was acknowledged: neither in ``health`` nor in ``drift``."""
     head: Head | None = None
     """What it should run, where its source was evaluated."""
 

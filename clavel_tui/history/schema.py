@@ -73,4 +73,12 @@ MIGRATIONS = (
             "CREATE TABLE sources (name TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL)",
         ),
     ),
+    Migration(
+        3,
+        (
+            """CREATE TABLE mutes (
+            unit TEXT NOT NULL, code TEXT NOT NULL, text TEXT NOT NULL, until REAL NOT NULL, at REAL NOT NULL,
+            operator TEXT NOT NULL, PRIMARY KEY (unit, code, text))""",
+        ),
+    ),
 )

@@ -12,6 +12,7 @@ from typing import Any
 from clavel_tui.compose import ask
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError, StoreRefusedError
+from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Evaluation, Source
@@ -56,10 +57,25 @@ class InProcessFleet:
         """From the cache; what is older than anybody keeps goes first."""
         await self._parts.journal.tidy()
         await self._watch.load()
-        await self._load_heads()
+        await self._load_known()
 
-    async def _load_heads(self) -> None:
-        """What units should run; read anew when a ref has moved, by this console or another one."""
+    async def acknowledge(self, unit: str, code: str, text: str, until: float) -> None:
+        """See FleetClient."""
+        self._jobs()  # a read-only console leaves others' alarms as they are
+        operator = (await self._parts.origin()).operator
+        mute = Mute(unit=unit, code=code, text=text, until=until, at=self._parts.clock.wall(), operator=operator)
+        await self._parts.mutes.add(mute)
+        await self._parts.journal.record([("acknowledged", "", unit, f"{text}, by {operator}")])
+
+    async def alarm_again(self, unit: str, code: str, text: str) -> None:
+        """See FleetClient."""
+        self._jobs()
+        await self._parts.mutes.remove([Mute(unit=unit, code=code, text=text)])
+        await self._parts.journal.record([("acknowledged", "", unit, f"{text}: alarms again")])
+
+    async def _load_known(self) -> None:
+        """What units should run, and what was acknowledged; read anew where this console or another one has changed it."""
+        self._watch.mute(await self._parts.mutes.all())
         moved = await self._parts.deployments.moved()
         if moved != self._moved:
             self._moved = moved
@@ -67,7 +83,7 @@ class InProcessFleet:
 
     async def snapshot(self) -> FleetState:
         """See FleetClient."""
-        await self._load_heads()
+        await self._load_known()
         seq = await self._parts.journal.last_seq()
         operations = tuple(operation for operation, _, _ in await self._parts.journal.open_operations())
         units = tuple(self._watch.state(unit) for unit in self._parts.fleet.units)

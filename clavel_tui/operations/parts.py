@@ -11,6 +11,7 @@ from clavel_tui.domain.operation import Origin
 from clavel_tui.domain.unit import Fleet, Unit
 from clavel_tui.history import Journal
 from clavel_tui.history.deployments import Deployments
+from clavel_tui.history.mutes import Mutes
 from clavel_tui.nix import Evaluator
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
@@ -40,6 +41,7 @@ class Parts:
     jobs: JobClient | None
     journal: Journal
     deployments: Deployments
+    mutes: Mutes
     clock: Clock
     origin: Callable[[], Awaitable[Origin]]
     runner_name: str

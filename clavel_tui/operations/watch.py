@@ -10,6 +10,7 @@ from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import judge
+from clavel_tui.domain.mute import Mute, outlived, said, without
 from clavel_tui.domain.stackview import stack_views
 from clavel_tui.domain.unit import Unit
 from clavel_tui.fleet.state import UnitState
@@ -35,6 +36,7 @@ class Watch:
         self._probes = asyncio.Semaphore(64)
         self.changed = asyncio.Event()
         self._heads: dict[str, Head] = {}
+        self._mutes: dict[str, tuple[Mute, ...]] = {}
         self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
 
     async def load(self) -> None:
@@ -50,21 +52,32 @@ class Watch:
         self._heads = heads
         self.changed.set()
 
+    def mute(self, mutes: dict[str, tuple[Mute, ...]]) -> None:
+        """What was acknowledged."""
+        for name in {*mutes, *self._mutes}:
+            if mutes.get(name) != self._mutes.get(name):
+                self._states.pop(name, None)
+                self.changed.set()
+        self._mutes = mutes
+
     def state(self, unit: Unit) -> UnitState:
         """The unit as it is known now."""
         if unit.name not in self._states:
             facts = self._facts.get(unit.name)
             trouble, hint = self._trouble.get(unit.name, ("", ""))
             head = self._heads.get(unit.name)
-            drift = drifts(unit, facts, self.wanted.get(unit.name, {}), head)
+            mutes, now = self._mutes.get(unit.name, ()), self._parts.clock.wall()
+            everything = judge(unit, facts, trouble), drifts(unit, facts, self.wanted.get(unit.name, {}), head)
+            health, drift, muted = without(*everything, mutes, now)
             self._states[unit.name] = UnitState(
                 unit=unit,
                 facts=facts,
                 trouble=trouble,
                 kind=self._kinds.get(unit.name, ""),
                 hint=hint,
-                health=judge(unit, facts, trouble),
+                health=health,
                 drift=drift,
+                muted=muted,
                 head=head,
                 stacks=stack_views(unit, facts),
                 looking=unit.name in self._looking,
@@ -127,11 +140,23 @@ class Watch:
         self._trouble[unit.name] = trouble
         self._forget_state(unit)
         await self._parts.journal.save_facts(unit.name, facts, trouble[0])
+        await self._end_mutes(unit, facts)
         after = self.state(unit).health.level
         if before is not after:
             await self._parts.journal.record(
                 [("health", "", unit.name, f"{before.value} → {after.value}: {self.state(unit).health.headline}")]
             )
+
+    async def _end_mutes(self, unit: Unit, facts: Facts | None) -> None:
+        """One that was to last until it changes is over when it has; a unit that was not seen tells nothing."""
+        mutes = self._mutes.get(unit.name, ())
+        if not mutes or facts is None:
+            return
+        health, drift = judge(unit, facts), drifts(unit, facts, self.wanted.get(unit.name, {}), self._heads.get(unit.name))
+        seen = said(health, drift)
+        if over := outlived(mutes, seen, self._parts.clock.wall()):
+            await self._parts.mutes.remove(over)
+            self.mute({**self._mutes, unit.name: tuple(m for m in mutes if m not in over)})
 
 
 def _wanted(unit: Unit) -> dict[str, tuple[str, ...]]:

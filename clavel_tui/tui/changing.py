@@ -13,7 +13,7 @@ from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.console import Console
 from clavel_tui.tui.render.bulk import bulk_lines
-from clavel_tui.tui.render.cells import Cell, line
+from clavel_tui.tui.render.cells import Cell, Row, line
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
 from clavel_tui.tui.render.plan import plan_lines
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
@@ -156,6 +156,30 @@ class ChangingConsole(Console):
         await self._confirm(
             operation.request.model_copy(update={"verb": Verb.ROLLBACK, "release": operation.came_from, "service": ""})
         )
+
+    @work(group="dialog", exclusive=True)
+    async def do_acknowledge(self) -> None:
+        """`a`: which reason, and for how long; one that was acknowledged alarms again."""
+        client, (unit, _) = self._client, self._selected
+        if client is None or unit is None:
+            return
+        rows, known = choices.reason_rows(unit, self._now())
+        title = f"acknowledge on {unit.unit.name}: what?"
+        key = await self.push_screen_wait(ChooseScreen(title, choices.REASON_COLUMNS, rows, None))
+        if not key:
+            return
+        code, text, muted = known[key]
+        try:
+            if muted:
+                await client.alarm_again(unit.unit.name, code, text)
+                return
+            lengths = [Row(str(seconds), (Cell(words),)) for words, seconds in choices.HOW_LONG]
+            seconds = await self.push_screen_wait(ChooseScreen(f"{text}: no alarm", ("HOW LONG",), lengths, None))
+            if seconds:
+                until = self._now() + float(seconds) if float(seconds) else 0.0
+                await client.acknowledge(unit.unit.name, code, text, until)
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
 
     @work(group="dialog", exclusive=True)
     async def do_trust(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from clavel_tui.domain.health import container_reason
+from clavel_tui.domain.mute import Mute, said
 from clavel_tui.domain.operation import Request, Verb
 from clavel_tui.domain.stackview import StackView
-from clavel_tui.domain.text import short_id
+from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui.render.cells import Cell, Row
 
@@ -32,6 +33,29 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
                     Request(unit=name, stack=view.name, verb=verb, release=view.good if verb is Verb.ROLLBACK else "")
                 )
     return requests, left_out
+
+
+REASON_COLUMNS = ("", "WHAT", "SINCE")
+HOW_LONG: tuple[tuple[str, float], ...] = (
+    ("until it changes", 0.0), ("for an hour", 3600.0), ("for 8 hours", 28800.0), ("for a day", 86400.0),
+    ("for a week", 604800.0),
+)  # fmt: skip
+
+
+def reason_rows(unit: UnitState, now: float) -> tuple[list[Row], dict[str, tuple[str, str, bool]]]:
+    """Everything that is wrong with a unit and what was acknowledged, with (code, text, is acknowledged) by the row's key."""
+    known = {f"{n}": (code, text, False) for n, (code, text) in enumerate(said(unit.health, unit.drift))}
+    known |= {f"m{n}": (m.code, m.text, True) for n, m in enumerate(unit.muted)}
+    rows = [Row(key, (Cell("!", "warn"), Cell(text), Cell(""))) for key, (_, text, muted) in known.items() if not muted]
+    for n, mute in enumerate(unit.muted):
+        rows.append(Row(f"m{n}", (Cell("◌", "dim"), Cell(mute.text, "dim"), Cell(muted_words(mute, now), "dim"))))
+    return rows, known
+
+
+def muted_words(mute: Mute, now: float) -> str:
+    """By whom, and for how long still."""
+    left = f"for {age(mute.until - now)} still" if mute.until else "until it changes"
+    return f"acknowledged by {mute.operator} {left}"
 
 
 def all_held(state: FleetState, marks: Collection[str]) -> bool:

@@ -157,6 +157,8 @@ class Console(App[None]):
             return "the fleet is still being opened"
         if self.read_only and command(ident).mutates:
             return f"this console is read-only: {self.read_only} says so"
+        if ident == "acknowledge":
+            return "" if self._selected[0] else "no unit is selected"
         if ident == "trust":
             return choices.no_first_contact(self._selected[0])
         acts_on_a_stack = (command(ident).mutates or ident == "logs") and ident not in {"undo", "cancel", "evaluate"}

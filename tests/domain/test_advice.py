@@ -14,7 +14,7 @@ NOTHING_TO_DO = {"away"}
 def codes() -> set[str]:
     """As they are written in the code: a new one without a next step is noticed here."""
     text = "".join(Path(str(module.__file__)).read_text() for module in (health, drift))
-    return {code for code in re.findall(r'code="([a-z-]+)"', text)}
+    return set(re.findall(r'code="([a-z-]+)"', text))
 
 
 def test_every_code_has_a_next_step() -> None:

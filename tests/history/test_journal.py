@@ -202,7 +202,7 @@ async def test_processes_that_write_at_once_lose_nothing(file: Path, journal: Jo
         assert mine == [(f"{name}-{n}", kind) for n in range(40) for kind in ("begun", "say", "say", "say", "settled")]
 
 
-SMALL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))\n"
+SMALL = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))\n"
 
 
 async def test_a_disk_that_is_full_leaves_nothing_half_written(file: Path, journal: Journal) -> None:

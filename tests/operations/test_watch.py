@@ -24,7 +24,9 @@ class Quiet:
 def watching() -> Watch:
     quiet = cast("Any", Quiet())
     fleet = Fleet(name="f", root="/nowhere", units=(unit(),))
-    return Watch(Parts(fleet, quiet, None, quiet, quiet, Clock(lambda: 1000.0), cast("Any", None), "me", lambda _name: True))
+    return Watch(
+        Parts(fleet, quiet, None, quiet, quiet, quiet, Clock(lambda: 1000.0), cast("Any", None), "me", lambda _name: True)
+    )
 
 
 @pytest.mark.parametrize(("late", "kernel"), [(999.0, "new"), (1001.0, "late"), (1000.0 - 3600, "late")])

@@ -75,6 +75,12 @@ class FakeFleet:
     async def deployment(self, said: str) -> Deployment:
         return next(one.deployment for one in self.recorded if one.short == said)
 
+    async def acknowledge(self, unit: str, code: str, text: str, until: float) -> None:
+        self.asked.append(("acknowledge", (unit, code, text, until)))
+
+    async def alarm_again(self, unit: str, code: str, text: str) -> None:
+        self.asked.append(("alarm_again", (unit, code, text)))
+
     async def submit(self, plan: Plan, reason: str = "") -> str:
         self.asked.append(("submit", plan.request))
         self.reason = reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
+from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Request, Verb
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen
@@ -304,3 +305,36 @@ async def test_a_changed_host_key_is_never_accepted_here(console: MakeApp, kind:
         await settle(pilot)
         assert words in toasts(app)
         assert not [word for word, _ in fake.asked if word == "trust"]
+
+
+async def test_acknowledging_asks_what_and_for_how_long(console: MakeApp) -> None:
+    app, fake = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        listing = app.screen.query_one("#units", Listing)
+        listing.show(listing.rows, select="rpi-box-02")
+        await pilot.press("a")
+        await settle(pilot)
+        assert "the disk at / is 91 % full" in seen(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "until it changes" in seen(app)
+        await pilot.press("j", "enter")
+        await settle(pilot)
+        ((_, said),) = [one for one in fake.asked if one[0] == "acknowledge"]
+        assert said == ("rpi-box-02", "disk", "the disk at / is 91 % full", fleets.NOW + 3600)
+
+
+async def test_what_was_acknowledged_stands_in_the_details_and_alarms_again(console: MakeApp) -> None:
+    state = fleets.one().units[0]
+    mute = Mute(unit="cinnabar", code="disk", text="the disk at / is 91 % full", until=fleets.NOW + 7200, operator="ada")
+    app, fake = console(fleets.fleet(state.model_copy(update={"muted": (mute,)})))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        assert "◌ the disk at / is 91 % full" in seen(app)
+        await pilot.press("a")
+        await settle(pilot)
+        assert "acknowledged by ada for 2 h still" in seen(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        assert ("alarm_again", ("cinnabar", "disk", "the disk at / is 91 % full")) in fake.asked

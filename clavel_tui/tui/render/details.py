@@ -9,6 +9,7 @@ from clavel_tui.domain.health import container_reason
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import UnitState
+from clavel_tui.tui.choices import muted_words
 from clavel_tui.tui.render.cells import Cell, Line, level_cell, line
 
 
@@ -16,7 +17,7 @@ def unit_lines(state: UnitState, now: float) -> list[Line]:
     """Everything that is known of a unit."""
     return [
         *_heading(state),
-        *_why(state),
+        *_why(state, now),
         *(text for view in state.stacks for text in _stack(view, state)),
         *_facts(state.facts, now),
     ]
@@ -29,7 +30,7 @@ def _heading(state: UnitState) -> Iterator[Line]:
     yield line(Cell(words, "dim"))
 
 
-def _why(state: UnitState) -> Iterator[Line]:
+def _why(state: UnitState, now: float) -> Iterator[Line]:
     yield line("")
     for reason in state.health.reasons:
         evidence = Cell(f"  {reason.evidence}", "dim") if reason.evidence else Cell("")
@@ -38,6 +39,8 @@ def _why(state: UnitState) -> Iterator[Line]:
         yield line(Cell(f"→ {state.hint}", "away"))
     for drift in state.drift:
         yield line(Cell(f"≠ {drift.text}", "warn"))
+    for mute in state.muted:
+        yield line(Cell(f"◌ {mute.text}", "dim"), Cell(f"  {muted_words(mute, now)}", "dim"))
     if not state.health.reasons and not state.drift:
         yield line(Cell("nothing is wrong that we know of" if state.facts else "nobody has looked at it yet: R looks", "dim"))
 
