@@ -66,9 +66,12 @@ class Place:
     def runs(self) -> dict[str, dict[str, str]]:
         """Every container of the project by its service."""
         label = f"label=com.docker.compose.project={self.project}"
-        ids = self.host.exec(["docker", "ps", "-aq", "--no-trunc", "--filter", label]).stdout.split()
-        lines = self.host.exec(["docker", "inspect", "--format", LOOK, *ids]).stdout.splitlines() if ids else []
-        return {found["service"]: found for found in map(json.loads, lines)}
+        for _ in range(5):
+            ids = self.host.exec(["docker", "ps", "-aq", "--no-trunc", "--filter", label]).stdout.split()
+            done = self.host.exec(["docker", "inspect", "--format", LOOK, *ids], check=False) if ids else None
+            if done is None or done.returncode == 0:
+                return {found["service"]: found for found in map(json.loads, done.stdout.splitlines() if done else [])}
+        raise AssertionError(f"its containers come and go: {done.stderr}")  # one of them went between the two questions
 
     def images(self) -> dict[str, str]:
         """The image ID that each service runs."""
