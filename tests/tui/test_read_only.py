@@ -75,3 +75,21 @@ async def test_another_key_for_a_command() -> None:
         await settle(pilot)
         assert [word for word, _ in fake.asked] == ["plan"]
         assert app.theme == "clavel-light"
+
+
+async def test_no_entry_of_the_palette_changes_anything() -> None:
+    """Each one chosen by its place in the list, and then enter and y."""
+    app, fake = locked(read_only="/etc/x.toml")
+    entries = [c for c in COMMANDS if c.id not in {"details", "quit"}]
+    places = [c.id for c in COMMANDS if c.id != "details"]
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        for command in entries:
+            await pilot.press("1", "colon", *(["down"] * places.index(command.id)), "enter")
+            await settle(pilot)
+            if command.mutates:
+                assert "this console is read-only: /etc/x.toml says so" in toasts(app), command.id
+            app.clear_notifications()
+            await pilot.press("enter", "y", "escape", "escape")
+            await settle(pilot)
+        assert {word for word, _ in fake.asked} <= {"refresh", "logs"}
