@@ -126,12 +126,12 @@ def test_a_c_locale(hosts: Path, environ: dict[str, str]) -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize("size", ["64k", "200k"])
+@pytest.mark.parametrize("size", ["64k", "400k"])
 def test_a_full_local_disk(hosts: Path, tmp_path: Path, size: str) -> None:
     """On a file system of its own that is nearly full, which goes with its mount namespace."""
     place = tmp_path / "small"
     place.mkdir()
-    text = f'mount -t tmpfs -o size={size} none {place}; head -c 30000 /dev/zero >{place}/x; [ {size} = 200k ] || cat /dev/zero >{place}/y; exec "$@"'
+    text = f'mount -t tmpfs -o size={size} none {place}; head -c 30000 /dev/zero >{place}/x; [ {size} = 400k ] || cat /dev/zero >{place}/y; exec "$@"'
     before = ("unshare", "--mount", "sh", "-c", text, "sh")
     answer = clavel("units", "--fleet", hosts, "--db", place / "journal.db", before=before)
     if size == "64k":
