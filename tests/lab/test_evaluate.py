@@ -317,3 +317,26 @@ def test_a_flake_that_writes_our_own_lines_cannot_speak_for_another_unit(here: W
                          "narId": "/nix/store/" + "b" * 32 + "-evil"}).replace('"', '\\"')  # fmt: skip
     flake(here.repository, {"zircon": f'builtins.trace "clavel-tui found {forged}" ({good("zircon")})', "amber": good("amber")})
     assert by_unit(here.eval())["amber"]["nar_id"] == truth(here, "amber")
+
+
+def test_watching_evaluates_again_when_a_file_or_the_revision_changes(here: Workstation) -> None:
+    here.units("amber")
+    flake(here.repository, {"amber": good("amber", "one")})
+    running = subprocess.Popen(
+        here.argv("eval", "--watch"), env=here.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+    def evaluations() -> int:
+        return len(here.run("history", "--json").json)
+
+    try:
+        wait_for(lambda: evaluations() == 1)
+        flake(here.repository, {"amber": good("amber", "two")}, commit=False)
+        wait_for(lambda: len(here.run("deployments", "--json").json) == 2)
+        git(here.repository, "-c", "user.name=lab", "-c", "user.email=l@x", "commit", "-q", "-a", "-m", "two")
+        wait_for(lambda: not here.run("deployments", "--json").json[0]["dirty"])
+    finally:
+        running.send_signal(signal.SIGINT)
+    assert running.wait(20) == 130
+    newest = here.run("deployments", "--json").json[0]
+    assert (newest["dirty"], newest["deployment"]["specification"]["template"]["narId"]) == (False, truth(here, "amber"))
