@@ -28,6 +28,7 @@ async def evaluate(context: Context) -> int:
         while True:
             # Waited for from before the evaluation on: what changes meanwhile is not lost.
             changed = asyncio.ensure_future(anext(changes))
+            await asyncio.sleep(WATCH_STARTS_S)
             await _once(context, client)
             await changed
 
@@ -52,6 +53,8 @@ async def _heads(client: FleetClient) -> dict[str, Head]:
     return {unit.unit.name: unit.head for unit in (await client.snapshot()).units if unit.head}
 
 
+WATCH_STARTS_S = 0.2
+"""Until the system tells of changes: what changes before would be seen only with the next one."""
 _RECORDED = {Outcome.SUCCEEDED, Outcome.NO_CHANGE, Outcome.UNITS_FAILED}
 
 
