@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from clavel_tui.cli import output
@@ -101,7 +100,7 @@ async def sources(context: Context) -> int:
         (
             state.source.name,
             state.source.url,
-            _when(state.at) if state.at else "never",
+            output.when(state.at) if state.at else "never",
             (state.evaluation.lock.revision[:12] + " (dirty)" * state.evaluation.lock.dirty) if state.evaluation else "",
             _counts(state.evaluation),
         )
@@ -132,7 +131,7 @@ async def deployments(context: Context) -> int:
         (
             "*" if r.short in heads else "",
             r.short,
-            _when(r.at),
+            output.when(r.at),
             r.revision[:12] + " (dirty)" * r.dirty,
             r.operator,
             r.deployment.nar_id,
@@ -154,7 +153,3 @@ async def compare(context: Context) -> int:
     else:
         output.table(("FIELD", "OLD", "NEW"), [(key, before or "-", after or "-") for key, (before, after) in found.items()])
     return 1 if found else 0
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -11,9 +11,8 @@ from pathlib import Path
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.unit import NAME
 from clavel_tui.fleet.newcomer import FoundUnit, Newcomer
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 async def init(context: Context) -> int:
@@ -22,7 +21,7 @@ async def init(context: Context) -> int:
     args = context.args
     folder = _folder(args.folder)
     name = args.name or unit_name(folder.name)
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise RefusedError(f"{name!r} is no name of a fleet: lower-case letters, digits and dashes", "say another with --name")
     async with context.doors.newcomer() as newcomer:
         hosts = _hosts(context, newcomer)
@@ -65,7 +64,7 @@ def _hosts(context: Context, newcomer: Newcomer) -> list[tuple[str, str]]:
     names = [name for name, _ in pairs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise RefusedError(f"two hosts would be called {twice[0]}", "say --host NAME=ADDRESS for one of them")
-    if wrong := [name for name in names if not _NAME.fullmatch(name)]:
+    if wrong := [name for name in names if not re.fullmatch(NAME, name)]:
         raise RefusedError(f"{wrong[0]!r} is no name of a unit: lower-case letters, digits and dashes", "say --host NAME=ADDRESS")
     return pairs
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
 from clavel_tui.domain.errors import RefusedError
@@ -60,7 +58,7 @@ async def history(context: Context) -> int:
     rows = [
         (
             o.id[:8],
-            _when(o.started),
+            output.when(o.started),
             o.request.unit,
             o.request.stack,
             o.request.verb.value,
@@ -92,12 +90,8 @@ async def _one(context: Context, ident: str) -> int:
     why = f": {operation.origin.reason}" if operation.origin.reason else ""
     output.result(f"by {operation.origin.operator}@{operation.origin.host}{revision}{why}")
     for event in events:
-        output.result(f"{_when(event.at)}  {event.kind:8} {event.text}")
+        output.result(f"{output.when(event.at)}  {event.kind:8} {event.text}")
     return 0
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 async def unlock(context: Context) -> int:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 
 def result(text: str) -> None:
     """A line of the result. A pipe that was closed ends the command quietly."""
     print(text)
+
+
+def when(at: float) -> str:
+    """Local time, to the second."""
+    return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def as_json(value: Any) -> None:  # noqa: ANN401  whatever json takes

@@ -48,9 +48,7 @@ class Deployments:
 
     async def heads(self) -> dict[str, Head]:
         """Of every name, with all that it has pointed to."""
-        ids: dict[str, list[str]] = {}
-        for name, ident in await self._db.rows("SELECT name, id FROM deployments"):
-            ids.setdefault(name, []).append(ident)
+        ids = await self._ids()
         past: dict[str, list[tuple[str, str]]] = {}
         last: dict[str, float] = {}
         newest: dict[str, str] = {}
@@ -65,6 +63,13 @@ class Deployments:
             for name, moves in past.items()
         }
 
+    async def _ids(self) -> dict[str, list[str]]:
+        """All of every name: a short one has to be unlike the others."""
+        ids: dict[str, list[str]] = {}
+        for name, ident in await self._db.rows("SELECT name, id FROM deployments"):
+            ids.setdefault(name, []).append(ident)
+        return ids
+
     async def moved(self) -> int:
         """The number of the newest move: unlike an earlier one, heads have to be read anew."""
         return int(await self._db.value("SELECT max(seq) FROM ref_moves") or 0)
@@ -76,9 +81,7 @@ class Deployments:
             JOIN evaluations e ON e.seq = n.seq JOIN deployments d ON d.id = n.deployment
             WHERE d.name = ? OR ? = '' ORDER BY e.seq DESC LIMIT ?"""
         rows = await self._db.rows(sql, (name, name, limit))
-        ids: dict[str, list[str]] = {}
-        for row in await self._db.rows("SELECT name, id FROM deployments"):
-            ids.setdefault(row[0], []).append(row[1])
+        ids = await self._ids()
         return [
             Recorded(
                 deployment=Deployment.model_validate_json(body), short=full_name(of, ident, ids[of]), at=at, operator=operator,

@@ -51,6 +51,7 @@ class InProcessFleet:
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
         self._seen_seq = 0
+        self._known_seq = -1
         self._moved = -1
 
     async def load(self) -> None:
@@ -83,8 +84,10 @@ class InProcessFleet:
 
     async def snapshot(self) -> FleetState:
         """See FleetClient."""
-        await self._load_known()
         seq = await self._parts.journal.last_seq()
+        if seq != self._known_seq:  # every evaluation and acknowledgement ends with an event
+            await self._load_known()
+            self._known_seq = seq
         operations = tuple(operation for operation, _, _ in await self._parts.journal.open_operations())
         units = tuple(self._watch.state(unit) for unit in self._parts.fleet.units)
         return FleetState(name=self._parts.fleet.name, units=units, operations=operations, seq=seq)

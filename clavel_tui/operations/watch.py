@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.deployment import Head
@@ -23,14 +24,21 @@ TOGETHER_S = 60.0
 """Facts that are older than the known ones by more are no late look: then the clock was set back."""
 
 
+class Trouble(NamedTuple):
+    """Why a unit could not be looked at; all empty where it could."""
+
+    text: str = ""
+    hint: str = ""
+    kind: str = ""
+
+
 class Watch:
     """The facts of all units; each look is journalled before it is shown."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._facts: dict[str, Facts | None] = {}
-        self._trouble: dict[str, tuple[str, str]] = {}
-        self._kinds: dict[str, str] = {}
+        self._trouble: dict[str, Trouble] = {}
         self._looking: set[str] = set()
         self._states: dict[str, UnitState] = {}
         self._probes = asyncio.Semaphore(64)
@@ -42,7 +50,7 @@ class Watch:
     async def load(self) -> None:
         """From the cache: what was last known, with its age, before any connection is made."""
         for name, (facts, trouble) in (await self._parts.journal.facts()).items():
-            self._facts[name], self._trouble[name] = facts, (trouble, "")
+            self._facts[name], self._trouble[name] = facts, Trouble(trouble)
 
     def should_run(self, heads: dict[str, Head]) -> None:
         """Where the units' refs point."""
@@ -64,7 +72,7 @@ class Watch:
         """The unit as it is known now."""
         if unit.name not in self._states:
             facts = self._facts.get(unit.name)
-            trouble, hint = self._trouble.get(unit.name, ("", ""))
+            trouble, hint, kind = self._trouble.get(unit.name, Trouble())
             head = self._heads.get(unit.name)
             mutes, now = self._mutes.get(unit.name, ()), self._parts.clock.wall()
             everything = judge(unit, facts, trouble), drifts(unit, facts, self.wanted.get(unit.name, {}), head)
@@ -73,7 +81,7 @@ class Watch:
                 unit=unit,
                 facts=facts,
                 trouble=trouble,
-                kind=self._kinds.get(unit.name, ""),
+                kind=kind,
                 hint=hint,
                 health=health,
                 drift=drift,
@@ -91,16 +99,14 @@ class Watch:
             self._states[unit.name] = known.model_copy(update={"looking": True})
         self.changed.set()
         facts: Facts | None = None
-        trouble = ("", "")
-        self._kinds.pop(unit.name, None)
+        trouble = Trouble()
         try:
             async with self._probes:
                 facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall)
             if unit.stacks:
                 self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
         except RemoteError as error:
-            trouble = (error.text, error.hint)
-            self._kinds[unit.name] = error.kind
+            trouble = Trouble(error.text, error.hint, error.kind)
         finally:
             self._looking.discard(unit.name)
         await self._keep(unit, facts, trouble)
@@ -110,7 +116,7 @@ class Watch:
         """Looks at many at once. ``now`` also ends the back-off of those that are down."""
         if now:
             for unit in units:
-                if self._trouble.get(unit.name, ("", ""))[0]:
+                if self._trouble.get(unit.name, Trouble()).text:
                     await self._parts.runner.forget(self._parts.target(unit))
         await asyncio.gather(*(self.look(unit) for unit in units))
 
@@ -129,7 +135,7 @@ class Watch:
         self._states.pop(unit.name, None)
         self.changed.set()
 
-    async def _keep(self, unit: Unit, facts: Facts | None, trouble: tuple[str, str]) -> None:
+    async def _keep(self, unit: Unit, facts: Facts | None, trouble: Trouble) -> None:
         before = self.state(unit).health.level
         known = self._facts.get(unit.name)
         if facts and known and 0 < known.at - facts.at < TOGETHER_S:
@@ -139,7 +145,7 @@ class Watch:
             self._facts[unit.name] = facts
         self._trouble[unit.name] = trouble
         self._forget_state(unit)
-        await self._parts.journal.save_facts(unit.name, facts, trouble[0])
+        await self._parts.journal.save_facts(unit.name, facts, trouble.text)
         await self._end_mutes(unit, facts)
         after = self.state(unit).health.level
         if before is not after:

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from clavel_tui.demo import Places, demo_fleet
-from clavel_tui.demo_wiring import demo_settings
+from clavel_tui.demo import Places
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import State
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Source
 from clavel_tui.operations import InProcessFleet
 from clavel_tui.operations.evaluation import find_source
-from clavel_tui.wiring import Wiring
-
-
-@pytest.fixture(scope="module")
-def places() -> Iterator[Places]:
-    with demo_fleet() as places:
-        yield places
-
-
-@pytest.fixture
-async def fleet(places: Places, tmp_path: Path) -> AsyncIterator[InProcessFleet]:
-    """A console on the demo's units, with a journal of its own."""
-    settings = replace(demo_settings(places), db=str(tmp_path / "journal.db"))
-    async with Wiring(settings).client(settle=False) as fleet:
-        yield fleet
 
 
 def change(places: Places, old: str, new: str) -> None:

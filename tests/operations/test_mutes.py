@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clavel_tui.demo import Places, demo_fleet
+from clavel_tui.demo import Places
 from clavel_tui.demo_wiring import demo_settings
 from clavel_tui.domain.health import Level
 from clavel_tui.operations import InProcessFleet
@@ -17,17 +16,10 @@ from clavel_tui.wiring import Wiring
 PI = "rpi-box-02"
 
 
-@pytest.fixture(scope="module")
-def places() -> Iterator[Places]:
-    with demo_fleet() as places:
-        yield places
-
-
-@pytest.fixture
-async def fleet(places: Places, tmp_path: Path) -> AsyncIterator[InProcessFleet]:
-    async with Wiring(replace(demo_settings(places), db=str(tmp_path / "journal.db"))).client(settle=False) as fleet:
-        await fleet.refresh([PI])
-        yield fleet
+@pytest.fixture(autouse=True)
+async def looked_at(fleet: InProcessFleet) -> None:
+    """Its facts are known."""
+    await fleet.refresh([PI])
 
 
 async def reasons(fleet: InProcessFleet) -> dict[str, str]:
