@@ -41,7 +41,7 @@ async def test_one_that_does_not_listen_ends_with_all_its_children(tmp_path: Pat
     text = 'trap "" TERM; sleep 60 & echo $! >"$1/child"; echo $$ >"$1/shell"; wait; sleep 60'
     query = Query.script("deaf", text, str(tmp_path), timeout=1.0 if how == "timeout" else 60.0, elevated=False)
     task = asyncio.create_task(runner().query(HERE, query))
-    while not (tmp_path / "shell").exists():
+    while not ((tmp_path / "shell").exists() and (tmp_path / "shell").read_text().endswith("\n")):
         await asyncio.sleep(0.02)
     if how == "cancel":
         task.cancel()
@@ -59,6 +59,6 @@ async def test_one_that_does_not_listen_ends_with_all_its_children(tmp_path: Pat
 def running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" if Path("/proc").exists() else True
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" if Path("/proc").exists() else True
