@@ -11,6 +11,7 @@ from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
+from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.console import Console
 from clavel_tui.tui.render.bulk import bulk_lines
 from clavel_tui.tui.render.cells import Cell, Row, line
@@ -69,10 +70,12 @@ class ChangingConsole(Console):
         unit, stack = self._selected
         if unit is None:
             return
-        rows, preselected = choices.release_rows(unit, stack)
-        note = "" if preselected else "no recorded good release can be restored here"
+
+        def read() -> Choice:
+            return choices.releases(self._now_of(unit), stack, self._going_on(unit))
+
         title = f"roll back on {unit.unit.name}: to which release?"
-        key = await self.push_screen_wait(ChooseScreen(title, choices.RELEASE_COLUMNS, rows, preselected, note))
+        key = await self.push_screen_wait(ChooseScreen(title, choices.RELEASE_COLUMNS, read))
         if key:
             stack, _, release = key.partition("/")
             await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=Verb.ROLLBACK, release=release))
@@ -165,7 +168,7 @@ class ChangingConsole(Console):
             return
         rows, known = choices.reason_rows(unit, self._now())
         title = f"acknowledge on {unit.unit.name}: what?"
-        key = await self.push_screen_wait(ChooseScreen(title, choices.REASON_COLUMNS, rows, None))
+        key = await self.push_screen_wait(ChooseScreen(title, choices.REASON_COLUMNS, lambda: Choice(rows)))
         if not key:
             return
         code, text, muted = known[key]
@@ -174,7 +177,7 @@ class ChangingConsole(Console):
                 await client.alarm_again(unit.unit.name, code, text)
                 return
             lengths = [Row(str(seconds), (Cell(words),)) for words, seconds in choices.HOW_LONG]
-            seconds = await self.push_screen_wait(ChooseScreen(f"{text}: no alarm", ("HOW LONG",), lengths, None))
+            seconds = await self.push_screen_wait(ChooseScreen(f"{text}: no alarm", ("HOW LONG",), lambda: Choice(lengths)))
             if seconds:
                 until = self._now() + float(seconds) if float(seconds) else 0.0
                 await client.acknowledge(unit.unit.name, code, text, until)
@@ -212,9 +215,7 @@ class ChangingConsole(Console):
     async def do_cancel(self) -> None:
         """`c`."""
         unit, _ = self._selected
-        running = (
-            [o for o in self._state.operations if o.request.unit in {unit.unit.name if unit else "", ""}] if self._state else []
-        )
+        running = self._going_on(unit, or_no_unit=True)
         if not running or self._client is None:
             self.notify("nothing runs on this unit", severity="warning")
             return
@@ -243,6 +244,6 @@ class ChangingConsole(Console):
             name = self.screen.key
         elif len(sources) > 1:
             rows = [source_row(one, self._now()) for one in sources]
-            name = await self.push_screen_wait(ChooseScreen("evaluate which source?", SOURCE_COLUMNS, rows, None))
+            name = await self.push_screen_wait(ChooseScreen("evaluate which source?", SOURCE_COLUMNS, lambda: Choice(rows)))
         if name:
             self._follow(client, await client.evaluate(name))

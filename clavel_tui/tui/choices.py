@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from clavel_tui.domain.health import container_reason
 from clavel_tui.domain.mute import Mute, said
-from clavel_tui.domain.operation import Request, Verb
+from clavel_tui.domain.operation import Operation, Request, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import FleetState, UnitState
@@ -14,6 +15,14 @@ from clavel_tui.tui.render.cells import Cell, Row
 
 STACK_COLUMNS = ("STACK", "SERVICES", "RELEASE", "STATE")
 RELEASE_COLUMNS = ("STACK", "RELEASE", "HEALTH", "IMAGES", "NOTE")
+
+
+class Choice(NamedTuple):
+    """What can be chosen from now, the row that is preselected, and what has to be known beside it."""
+
+    rows: Sequence[Row]
+    selected: str | None = None
+    note: str = ""
 
 
 def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[Request], list[str]]:
@@ -121,6 +130,13 @@ def release_rows(unit: UnitState, said: str | None) -> tuple[list[Row], str | No
     likely = next((v for v in views if v.name == stack(unit, said)), None)
     candidates = [v for v in ([likely] if likely else []) + views if v.good]
     return rows, f"{candidates[0].name}/{candidates[0].good}" if candidates else None
+
+
+def releases(unit: UnitState, said: str | None, running: Collection[Operation]) -> Choice:
+    """What a rollback can go to; while something goes on there, that is said, since what it brings is not in the list yet."""
+    rows, good = release_rows(unit, said)
+    note = "" if good else "no recorded good release can be restored here"
+    return Choice(rows, good, f"{next(iter(running)).request.sentence} is still going on" if running else note)
 
 
 def _release_row(view: StackView, index: int) -> Row:

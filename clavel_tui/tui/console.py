@@ -17,9 +17,11 @@ from textual.screen import Screen
 
 from clavel_tui.domain.commands import COMMANDS, command
 from clavel_tui.domain.errors import ClavelError
+from clavel_tui.domain.operation import Operation
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui import choices, themes
+from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.messages import Snapshot
 from clavel_tui.tui.render.fleet import UNIT_COLUMNS, sorted_units, unit_row
 from clavel_tui.tui.screens.dialogs import ChooseScreen, SecretScreen
@@ -120,6 +122,8 @@ class Console(App[None]):
         self._state = message.state
         self._fleet.take(message.state)
         self._keep_frame(message.state)
+        if isinstance(self.screen, ChooseScreen) and self.screen.is_mounted:
+            self.screen.reread()
         if self._client and isinstance(self.screen, ModeScreen):
             await self.screen.reload(self._client, message.state)
 
@@ -184,5 +188,15 @@ class Console(App[None]):
     async def _choose_stack(self, unit: UnitState, said: str | None, what: str) -> str | None:
         if said or len(unit.stacks) == 1:
             return said or unit.stacks[0].name
-        title, rows = f"{what}: which stack of {unit.unit.name}?", choices.stack_rows(unit)
-        return await self.push_screen_wait(ChooseScreen(title, choices.STACK_COLUMNS, rows, choices.stack(unit, None)))
+        title = f"{what}: which stack of {unit.unit.name}?"
+        rows, likely = choices.stack_rows(unit), choices.stack(unit, None)
+        return await self.push_screen_wait(ChooseScreen(title, choices.STACK_COLUMNS, lambda: Choice(rows, likely)))
+
+    def _now_of(self, unit: UnitState) -> UnitState:
+        """That unit as it is known now."""
+        return (self._state and self._state.unit(unit.unit.name)) or unit
+
+    def _going_on(self, unit: UnitState | None, *, or_no_unit: bool = False) -> list[Operation]:
+        """The operations on that unit that are not settled; ``or_no_unit``: and those of no unit, such as an evaluation."""
+        names = {unit.unit.name if unit else "", *([""] if or_no_unit else [])}
+        return [o for o in self._state.operations if o.request.unit in names] if self._state else []

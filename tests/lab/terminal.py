@@ -44,6 +44,13 @@ class Terminal:
             time.sleep(0.05)
         raise AssertionError(f"never saw {texts}; the screen is\n{self.screen}")
 
+    def until_gone(self, text: str, timeout: float = 60) -> None:
+        """Wait until that is not seen any more."""
+        end = time.monotonic() + timeout
+        while text in self.screen:
+            assert time.monotonic() < end, f"{text} is still there; the screen is\n{self.screen}"
+            time.sleep(0.05)
+
     def _tmux(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
             ["tmux", "-L", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=check

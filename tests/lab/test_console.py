@@ -55,13 +55,16 @@ def test_update_then_r_enter_y_brings_back_exactly_what_ran(lab: Lab, console: C
         keys.until("y  do it now")
         keys.press("y")
         keys.until("keys on h3: succeeded")
+        keys.until_gone("▸ update keys on h3")
         before = runs(host)
 
         lab.image("keys", "v2", also=["latest"])
         keys.press("u")
         keys.until("its registry has a newer image", "y  do it now")
         keys.press("y")
-        keys.until("settle")
+        # What the first update said is still on the screen: this one's own line comes and goes.
+        keys.until("▸ update keys on h3")
+        keys.until_gone("▸ update keys on h3")
         keys.until("keys on h3: succeeded")
         after = runs(host)
         assert after["app"][1] != before["app"][1]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual.pilot import Pilot
-from textual.widgets import Input, Log
+from textual.widgets import Input, Label, Log
 
 from clavel_tui.domain.commands import COMMANDS
+from clavel_tui.domain.facts import StackState
 from clavel_tui.domain.operation import Request, Verb
 from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.release import Release
+from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
@@ -27,6 +32,20 @@ async def settle(pilot: Pilot[None]) -> None:
 
 def submitted(fake: FakeFleet) -> list[Request]:
     return [request for word, request in fake.asked if word == "submit" and isinstance(request, Request)]
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Until that holds."""
+    for _ in range(500):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it never held")
+
+
+def words(app: ClavelApp) -> str:
+    """What stands at the foot of the dialog."""
+    return str(app.screen.query_one(".dialog-keys", Label).content)
 
 
 def toasts(app: ClavelApp) -> str:
@@ -91,6 +110,34 @@ async def test_a_release_whose_image_is_gone_is_not_preselected(console: MakeApp
         rows = {row.key: row.cells[-1].text for row in app.screen.query_one(Listing).rows}
         assert "not restorable here" in rows["web/aaaa00001111"]
         assert app.screen.query_one(Listing).key == "web/bbbb00002222"
+
+
+async def test_what_comes_to_be_recorded_comes_into_the_open_list(console: MakeApp) -> None:
+    """`r` pressed before the update's end was read: the list that is open must not stay as it was then."""
+    only = fleets.unit("cinnabar", stacks=("web",))
+    one, two = fleets.release("aaaa00001111", fleets.ONE, 1), fleets.release("bbbb00002222", fleets.TWO, 2)
+
+    def state(*releases: Release, going: bool) -> FleetState:
+        stacks = (StackState(name="web", releases=releases),)
+        return fleets.fleet(
+            fleets.seen(only, fleets.facts(only, stacks=stacks)), operations=(fleets.operation(),) if going else ()
+        )
+
+    app, fake = console(state(two, going=True))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        listing = app.screen.query_one(Listing)
+        assert listing.key == "web/bbbb00002222"
+        assert "update web on cinnabar is still going on" in words(app)
+        fake.show(state(one, two, going=False))
+        await until(pilot, lambda: listing.key == "web/aaaa00001111")
+        assert "still going on" not in words(app)
+        await pilot.press("down" if listing.rows[0].key == listing.key else "up")
+        fake.show(state(one, two, going=True))
+        await until(pilot, lambda: "still going on" in words(app))
+        assert listing.key == "web/bbbb00002222"
 
 
 async def test_with_several_stacks_the_one_is_asked_for(console: MakeApp) -> None:

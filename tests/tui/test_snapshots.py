@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input
 
 from clavel_tui.fleet.state import FleetState
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
+from tests.tui.scenes import MODES, SCENES, opened, press
 from tests.tui.test_keys import settle
-from tests.tui.test_modes import full
 
 Compare = Callable[..., bool]
 SIZES = [(60, 20), (80, 24), (120, 35), (160, 50)]
@@ -47,23 +44,20 @@ def test_a_terminal_too_small_for_panes_shows_the_units(console: MakeApp, snap_c
     assert snap_compare(app, terminal_size=(40, 10), run_before=settle)
 
 
-SCREENS = [("r",), ("r", "enter"), ("u",), ("question_mark",), ("2",), ("2", "enter"), ("3",), ("5",), ("5", "enter"), ("6",),
-           ("6", "enter"), ("l",), ("x",), ("colon",)]  # fmt: skip
-
-
-@pytest.mark.parametrize("keys", SCREENS, ids="-".join)
+@pytest.mark.parametrize("scene", [name for name in SCENES if name != "fleet"])
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=lambda s: f"{s[0]}x{s[1]}")
-def test_screens(console: MakeApp, snap_compare: Compare, keys: tuple[str, ...], size: tuple[int, int]) -> None:
-    app, _ = full(console)
+def test_scenes(console: MakeApp, snap_compare: Compare, scene: str, size: tuple[int, int]) -> None:
+    assert snap_compare(opened(console), terminal_size=size, run_before=press(scene))
 
-    async def press(pilot: Pilot[Any]) -> None:
-        await settle(pilot)
-        for key in keys:
-            await pilot.press(key)
-            await settle(pilot)
-        await pilot.pause(0.25)
-        app.clear_notifications()
-        for field in app.screen.query(Input):
-            field.cursor_blink = False
 
-    assert snap_compare(app, terminal_size=size, run_before=press)
+@pytest.mark.parametrize("scene", ["details", "rollback", "update", "explain", "deployments", "stacks", "history", "palette"])
+@pytest.mark.parametrize("theme", ["clavel-light", "clavel-mono"])
+def test_scenes_in_other_themes(console: MakeApp, snap_compare: Compare, scene: str, theme: str) -> None:
+    app = opened(console)
+    app.theme = theme
+    assert snap_compare(app, terminal_size=(80, 24), run_before=press(scene))
+
+
+@pytest.mark.parametrize("scene", [name for name in MODES if name != "fleet"])
+def test_odd_names_and_hostile_text(console: MakeApp, snap_compare: Compare, scene: str) -> None:
+    assert snap_compare(opened(console, fleets.odd()), terminal_size=(80, 24), run_before=press(scene))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, NamedTuple, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,10 +12,19 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
-from clavel_tui.tui.render.cells import Line, Row
+from clavel_tui.tui.choices import Choice
+from clavel_tui.tui.render.cells import Line
 from clavel_tui.tui.screens.leaving import leave
 from clavel_tui.tui.widgets.lines import Lines
 from clavel_tui.tui.widgets.listing import Listing
+
+Answer = TypeVar("Answer")
+
+
+class Dialog(ModalScreen[Answer]):
+    """What lies upon a screen: its keys stay in sight, however low the terminal is."""
+
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (30, "-high")]  # noqa: RUF012  as Screen declares it
 
 
 class Preview(NamedTuple):
@@ -25,7 +34,7 @@ class Preview(NamedTuple):
     possible: bool = True
 
 
-class ConfirmScreen(ModalScreen[str | None]):
+class ConfirmScreen(Dialog[str | None]):
     """Shows exactly what would happen and asks. It opens at once; `y` counts only when the preview is seen.
 
     Answers None for no, and for yes why: what was typed behind `w`, or nothing.
@@ -66,8 +75,13 @@ class ConfirmScreen(ModalScreen[str | None]):
         preview = await self._preview
         self._possible = preview.possible
         self.query_one(Lines).show(preview.lines)
+        self._ask("esc  back")
+
+    def _ask(self, keys: str) -> None:
+        """What can be pressed now."""
         why = "      w  say why" if self._asks_why else ""
-        question = f"y  do it now      n, esc  leave everything as it is{why}" if preview.possible else "esc  back"
+        anew = self._possible and not self._writing
+        question = f"y  do it now      n, esc  leave everything as it is{why}" if anew else keys
         self.query_one("#question", Label).update(question)
 
     def action_answer(self, yes: bool) -> None:  # noqa: FBT001  Textual passes what the binding says
@@ -91,11 +105,13 @@ class ConfirmScreen(ModalScreen[str | None]):
     def _write(self, field: str) -> None:
         self._writing = True
         self.set_focus(self.query_one(field).add_class("-open"))
+        self._ask("enter  do it      esc  leave everything as it is" if field == "#typed" else "enter, esc  back to the question")
 
     @on(Input.Submitted, "#why")
     def _back(self) -> None:
         self._writing = False
         self.query_one(Lines).focus()
+        self._ask("")
 
     @on(Input.Submitted, "#typed")
     def _typed_word(self, event: Input.Submitted) -> None:
@@ -110,33 +126,41 @@ class ConfirmScreen(ModalScreen[str | None]):
             self.notify("press y to do it, n or esc to leave it", timeout=3)
 
 
-class ChooseScreen(ModalScreen[str | None]):
+class ChooseScreen(Dialog[str | None]):
     """A list with one row preselected; enter takes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Back")]
 
-    def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Row], selected: str | None, note: str = "") -> None:
+    def __init__(self, title: str, columns: Sequence[str], read: Callable[[], Choice]) -> None:
+        """``read`` is asked again whenever the fleet has changed: an operation may end while the list is open."""
         super().__init__()
         self._title = title
         self._columns = columns
-        self._rows = rows
-        self._selected = selected
-        self._note = note
+        self._read = read
+        self._placed: str | None = None
+        """Where the cursor was put by us."""
 
     def compose(self) -> ComposeResult:
         """Title, list, keys."""
         with Vertical(classes="dialog wide"):
             yield Label(self._title, classes="dialog-title", markup=False)
             yield Listing(self._columns, empty="nothing to choose from")
-            yield Label(
-                f"enter  choose      esc  back{f'      {self._note}' if self._note else ''}", classes="dialog-keys", markup=False
-            )
+            yield Label(classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
         """The preselected row is under the cursor."""
-        listing = self.query_one(Listing)
-        listing.show(self._rows, select=self._selected)
-        listing.focus()
+        self.reread()
+        self.query_one(Listing).focus()
+
+    def reread(self) -> None:
+        """Shows what can be chosen from now. A cursor that a person has put somewhere stays there."""
+        choice, listing = self._read(), self.query_one(Listing)
+        untouched = listing.key == self._placed
+        listing.show(choice.rows, select=choice.selected if untouched else None)
+        if untouched:
+            self._placed = listing.key
+        keys = f"enter  choose      esc  back{f'      {choice.note}' if choice.note else ''}"
+        self.query_one(".dialog-keys", Label).update(keys)
 
     def on_listing_chosen(self, message: Listing.Chosen) -> None:
         """Enter."""
@@ -147,7 +171,7 @@ class ChooseScreen(ModalScreen[str | None]):
         leave(self)
 
 
-class SecretScreen(ModalScreen[str | None]):
+class SecretScreen(Dialog[str | None]):
     """Asks for a password; it is shown as dots and kept nowhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]

@@ -9,17 +9,17 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from clavel_tui.domain.commands import COMMANDS, Command
 from clavel_tui.tui.render.cells import Cell, Row
+from clavel_tui.tui.screens.dialogs import Dialog
 from clavel_tui.tui.screens.leaving import leave
 from clavel_tui.tui.screens.reading import shown_key
 from clavel_tui.tui.widgets.listing import Listing
 
 
-class PaletteScreen(ModalScreen[str | None]):
+class PaletteScreen(Dialog[str | None]):
     """Answers the id of a command, or None. What cannot be used now says why, and can be looked at all the same."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

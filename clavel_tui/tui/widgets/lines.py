@@ -12,18 +12,23 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from clavel_tui.domain.text import clean
 from clavel_tui.tui.render.cells import Line
 
 ROLE_STYLES = {
-    "plain": "", "dim": "$foreground-muted", "ok": "$text-success", "warn": "$text-warning", "bad": "bold $text-error",
+    "plain": "", "dim": "$text-muted", "ok": "$text-success", "warn": "$text-warning", "bad": "bold $text-error",
     "away": "$text-accent", "head": "bold", "title": "bold",
 }  # fmt: skip
 
 
 def content(lines: Sequence[Line]) -> Content:
-    """Remote text is data: spans are styled by us and never parsed as markup."""
-    built = [Content.assemble(*((span.text, ROLE_STYLES.get(span.role, "")) for span in row.spans)) for row in lines]
+    """Remote text is data: spans are styled by us and never parsed as markup, and what would move a terminal is taken out."""
+    built = [Content.assemble(*((_safe(span.text), ROLE_STYLES.get(span.role, "")) for span in row.spans)) for row in lines]
     return Content("\n").join(built)
+
+
+def _safe(said: str) -> str:
+    return "\n".join(clean(part) for part in said.split("\n"))
 
 
 def text(lines: Sequence[Line]) -> Text:

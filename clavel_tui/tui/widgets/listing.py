@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from clavel_tui.domain.text import clean
 from clavel_tui.tui.render.cells import Cell, Row
 
 WIDEST = 44
@@ -174,11 +175,9 @@ class Listing(ScrollView, can_focus=True):
         for n, cell in enumerate(cells):
             size = max(left, 0) if n == last else min(self._widths[n] + len(GAP), max(left, 0))
             style = self.get_component_rich_style(f"listing--{cell.role}")
-            text = (
-                cell.text
-                if cell_len(cell.text) <= size - (0 if n == last else 1)
-                else set_cell_size(cell.text, max(size - 2, 0)) + "…"
-            )
+            text = clean(cell.text)
+            if cell_len(text) > size - (0 if n == last else 1):
+                text = set_cell_size(text, max(size - 2, 0)) + "…"
             segments.append(Segment(set_cell_size(text, size), style + cursor if cursor else style))
             left -= size
         return Strip(segments, width)

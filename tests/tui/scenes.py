@@ -1,0 +1,102 @@
+"""Every screen and every dialog of the console, each by the keys that bring it up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from clavel_tui.fleet.state import FleetState
+from clavel_tui.tui.app import ClavelApp
+from tests.tui import fleets
+from tests.tui.conftest import MakeApp
+from tests.tui.test_keys import settle
+
+Press = Callable[[Pilot[Any]], Awaitable[None]]
+
+SCENES: dict[str, tuple[str, ...]] = {
+    "fleet": (),
+    "details": ("enter",),
+    "filter": ("slash", *"tag:pi"),
+    "nothing-matches": ("slash", *"tag:none"),
+    "marked": ("space", "space", "space"),
+    "update": ("u",),
+    "why": ("u", "w", *"because it is old"),
+    "choose-stack": ("s_cinnabar", "u"),
+    "rollback": ("r",),
+    "rollback-preview": ("r", "enter"),
+    "bulk": ("space", "space", "space", "u"),
+    "whole-fleet": ("mark_all", "u", "y"),
+    "acknowledge": ("a",),
+    "how-long": ("a", "enter"),
+    "first-contact": ("s_newcomer", "T"),
+    "choose-source": ("e",),
+    "explain": ("x",),
+    "logs": ("l",),
+    "palette": ("colon",),
+    "palette-typed": ("colon", *"roll"),
+    "help": ("question_mark",),
+    "secret": ("ask_secret",),
+    "leave": ("q",),
+    "deployments": ("2",),
+    "deployment": ("2", "enter"),
+    "stacks": ("3",),
+    "stack": ("3", "enter"),
+    "history": ("5",),
+    "operation": ("5", "enter"),
+    "sources": ("6",),
+    "source": ("6", "enter"),
+}
+MODES = ("fleet", "deployments", "stacks", "history", "sources", "explain", "rollback", "acknowledge", "palette", "update")
+"""Which scenes are looked at with every kind of fleet."""
+
+
+def everything() -> FleetState:
+    """A fleet in which every dialog has something to say."""
+    newcomer = fleets.unit("newcomer", stacks=("web",))
+    contact = fleets.seen(newcomer, None, "the host key of newcomer is not known").model_copy(update={"kind": "host-key-unknown"})
+    eleven = fleets.eleven()
+    return fleets.fleet(fleets.evaluated(), *eleven.units[1:], contact, operations=eleven.operations)
+
+
+def opened(console: MakeApp, state: FleetState | None = None) -> ClavelApp:
+    """The console of that fleet, with deployments, sources, and a past."""
+    app, fake = console(state or everything())
+    fake.recorded = [fleets.recorded("cinnabar", n, days=9 - n, dirty=n == 2) for n in (3, 2, 1)]
+    other = fleets.source_state(failed=False)
+    second = other.source.model_copy(update={"name": "laptops", "url": "git+file:///laptops"})
+    fake.source_states = [fleets.source_state(), other.model_copy(update={"source": second})]
+    fake.past = [fleets.operation(fleets.Outcome.RETURNED, text="it went bad: back at release aaaa00001111, and verified")]
+    return app
+
+
+def press(scene: str) -> Press:
+    """Brings the scene up, and leaves nothing that moves."""
+
+    async def pressed(pilot: Pilot[Any]) -> None:
+        await settle(pilot)
+        for key in SCENES[scene]:
+            await _do(pilot, key)
+            await settle(pilot)
+        await pilot.pause(0.25)
+        pilot.app.clear_notifications()
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
+
+    return pressed
+
+
+async def _do(pilot: Pilot[Any], key: str) -> None:
+    app = pilot.app
+    assert isinstance(app, ClavelApp)
+    listing = app._fleet.marking
+    if key == "ask_secret":
+        app.run_worker(app._ask("cinnabar", "sudo password of ada on cinnabar"))
+    elif key == "mark_all" and listing:
+        listing.marks = {row.key for row in listing.rows}
+    elif key.startswith("s_") and listing:
+        listing.show(listing.rows, select=key[2:])
+    else:
+        await pilot.press(key)

@@ -1,0 +1,132 @@
+"""Every screen and dialog in every size, in every theme, with every kind of fleet: what must hold in all of them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+from rich.cells import cell_len
+from rich.color import Color, ColorType
+from textual.color import Color as Paint
+from textual.screen import ModalScreen
+
+from clavel_tui.fleet.state import FleetState
+from clavel_tui.tui.app import ClavelApp
+from clavel_tui.tui.themes import MONO, THEMES
+from tests.tui import fleets
+from tests.tui.conftest import MakeApp
+from tests.tui.scenes import MODES, SCENES, opened, press
+from tests.tui.test_keys import settle
+
+SIZES = ((60, 20), (80, 24), (160, 50))
+READABLE = 4.5
+"""Contrast of text against what is behind it: WCAG 2.2, 1.4.3."""
+FLEETS: dict[str, Callable[[], FleetState]] = {
+    "empty": fleets.fleet,
+    "one": fleets.one,
+    "eleven": fleets.eleven,
+    "thousand": fleets.thousand,
+    "down": fleets.all_down,
+    "odd": fleets.odd,
+}
+
+
+class Piece(NamedTuple):
+    """A piece of text as it is painted."""
+
+    text: str
+    ink: Paint
+    ground: Paint
+
+
+def pieces(app: ClavelApp) -> list[list[Piece]]:
+    """What the screen shows, line by line."""
+    return [[_piece(app, s.text, s.style) for s in strip] for strip in app.screen._compositor.render_strips(app.size)]
+
+
+def _piece(app: ClavelApp, text: str, style: object) -> Piece:
+    ink, ground = getattr(style, "color", None), getattr(style, "bgcolor", None)
+    colours = [_paint(ink, app.current_theme.foreground), _paint(ground, app.current_theme.background)]
+    return Piece(text, *(reversed(colours) if getattr(style, "reverse", False) else colours))
+
+
+def _paint(colour: Color | None, otherwise: str | None) -> Paint:
+    if colour is None or colour.type is ColorType.DEFAULT:
+        return Paint.parse(otherwise or "black")
+    return Paint(*colour.get_truecolor())
+
+
+def text(app: ClavelApp) -> str:
+    """The words of the screen."""
+    return "\n".join("".join(piece.text for piece in line) for line in pieces(app))
+
+
+def check(app: ClavelApp, size: tuple[int, int]) -> None:
+    """What holds of every picture."""
+    lines = pieces(app)
+    lowered = _under_a_dialog(app)
+    for y, line in enumerate(lines):
+        said = "".join(piece.text for piece in line)
+        assert not [c for c in said if unicodedata.category(c) in {"Cc", "Cf", "Cs"}], said
+        x = 0
+        for piece in line:
+            below = lowered(x, y)
+            x += cell_len(piece.text)
+            if any(c.isalnum() for c in piece.text) and not below:
+                contrast = _contrast(piece)
+                assert contrast >= READABLE, f"{piece.text!r}: {piece.ink.hex} on {piece.ground.hex} is {contrast:.1f}"
+            if app.theme == MONO.name:
+                assert {_grey(piece.ink), _grey(piece.ground)} == {True}, f"{piece.text!r}: {piece.ink.hex} on {piece.ground.hex}"
+    assert len(lines) == size[1]
+    if isinstance(app.screen, ModalScreen):
+        whole = text(app)
+        assert "esc" in whole, f"a dialog without a way out:\n{whole}"
+
+
+def _under_a_dialog(app: ClavelApp) -> Callable[[int, int], bool]:
+    """Whether a cell is of what lies below a dialog, which is dimmed on purpose."""
+    dialog = next(iter(app.screen.query(".dialog")), None)
+    return lambda x, y: dialog is not None and not dialog.region.contains(x, y)
+
+
+def _grey(paint: Paint) -> bool:
+    return max(paint.rgb) - min(paint.rgb) <= 2  # what blending rounds
+
+
+def _contrast(piece: Piece) -> float:
+    one, other = sorted((_luminance(piece.ink), _luminance(piece.ground)), reverse=True)
+    return (one + 0.05) / (other + 0.05)
+
+
+def _luminance(paint: Paint) -> float:
+    red, green, blue = (v / 3294 if v <= 10 else ((v / 255 + 0.055) / 1.055) ** 2.4 for v in paint.rgb)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+async def walk(app: ClavelApp, scene: str) -> None:
+    """Brings the scene up once, and looks at it in all sizes and themes: only colours may differ between themes."""
+    async with app.run_test(size=SIZES[-1]) as pilot:
+        await press(scene)(pilot)
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await settle(pilot)
+            said = set()
+            for theme in THEMES:
+                app.theme = theme.name
+                await settle(pilot)
+                check(app, size)
+                said.add(text(app))
+            assert len(said) == 1, "\n".join(said)
+
+
+@pytest.mark.parametrize("scene", SCENES)
+async def test_every_scene_in_every_size_and_theme(console: MakeApp, scene: str) -> None:
+    await walk(opened(console), scene)
+
+
+@pytest.mark.parametrize("scene", MODES)
+@pytest.mark.parametrize("kind", FLEETS)
+async def test_every_kind_of_fleet(console: MakeApp, scene: str, kind: str) -> None:
+    await walk(opened(console, FLEETS[kind]()), scene)
