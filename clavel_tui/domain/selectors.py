@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from clavel_tui.domain.drift import Drift
 from clavel_tui.domain.health import Health
 from clavel_tui.domain.unit import Unit
@@ -9,17 +11,28 @@ from clavel_tui.domain.unit import Unit
 KINDS = ("tag", "role", "type", "stack", "health", "drift", "name")
 
 
-def matches(text: str, unit: Unit, health: Health, drift: tuple[Drift, ...]) -> bool:
-    """Whether the unit is meant by the filter. An empty filter means all; an unknown kind is a plain word."""
-    return all(_holds(word.lower(), unit, health, drift) for word in text.split())
+class Term(NamedTuple):
+    """One word of a filter: what it is about, what it asks for, and whether the opposite is wanted."""
+
+    kind: str
+    value: str
+    inverse: bool
 
 
-def _holds(word: str, unit: Unit, health: Health, drift: tuple[Drift, ...]) -> bool:
-    inverse = word.startswith("!")
-    kind, colon, value = word.removeprefix("!").partition(":")
-    if not colon or kind not in KINDS:
-        kind, value = "any", word.removeprefix("!")
-    return _one(kind, value, unit, health, drift) is not inverse
+def parse(text: str) -> tuple[Term, ...]:
+    """The words of a filter. An unknown kind is a plain word."""
+    return tuple(_term(word.lower()) for word in text.split())
+
+
+def _term(word: str) -> Term:
+    bare = word.removeprefix("!")
+    kind, colon, value = bare.partition(":")
+    return Term(kind, value, word != bare) if colon and kind in KINDS else Term("any", bare, word != bare)
+
+
+def matches(terms: tuple[Term, ...], unit: Unit, health: Health, drift: tuple[Drift, ...]) -> bool:
+    """Whether the unit is meant by the filter: all of its words must hold, and no word means every unit."""
+    return all(_one(kind, value, unit, health, drift) is not inverse for kind, value, inverse in terms)
 
 
 def _one(kind: str, value: str, unit: Unit, health: Health, drift: tuple[Drift, ...]) -> bool:
@@ -39,7 +52,16 @@ def _one(kind: str, value: str, unit: Unit, health: Health, drift: tuple[Drift, 
         case "name":
             return value in unit.name
         case _:
-            return any(value in text for text in _lower((unit.name, *unit.tags, *unit.roles, *(s.name for s in unit.stacks))))
+            return (
+                value in unit.name
+                or any(value in s.name for s in unit.stacks)
+                or _part(value, unit.tags)
+                or _part(value, unit.roles)
+            )
+
+
+def _part(value: str, words: tuple[str, ...]) -> bool:
+    return any(value in word for word in _lower(words))
 
 
 def _lower(words: tuple[str, ...]) -> list[str]:

@@ -23,7 +23,7 @@ from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui import choices, themes
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.messages import Snapshot
-from clavel_tui.tui.render.fleet import UNIT_COLUMNS, sorted_units, unit_row
+from clavel_tui.tui.render.fleet import UNIT_COLUMNS
 from clavel_tui.tui.screens.dialogs import ChooseScreen, SecretScreen
 from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
@@ -34,8 +34,10 @@ from clavel_tui.tui.widgets.listing import Listing
 
 Ask = Callable[[str, str], Awaitable[str | None]]
 OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
-Keep = Callable[[Sequence[str], Sequence[Sequence[str]], float], None]
+Keep = Callable[[Sequence[str], Sequence[Sequence[str]], int, float], None]
 KEEP_S = 10.0
+KEPT_ROWS = 200
+"""No terminal is higher."""
 COALESCE_S = 0.1
 """Changes of a tenth of a second become one paint: eight hundred units answer at once after a refresh."""
 
@@ -121,21 +123,19 @@ class Console(App[None]):
     async def _take(self, message: Snapshot) -> None:
         self._state = message.state
         self._fleet.take(message.state)
-        self._keep_frame(message.state)
+        self._keep_frame()
         if isinstance(self.screen, ChooseScreen) and self.screen.is_mounted:
             self.screen.reread()
         if self._client and isinstance(self.screen, ModeScreen):
             await self.screen.reload(self._client, message.state)
 
-    def _keep_frame(self, state: FleetState) -> None:
+    def _keep_frame(self) -> None:
         """For the next start's first paint; not at every change, since eight hundred units change all the time."""
         now = self._now()
-        if now - self._kept_at < KEEP_S:
-            return
-        self._kept_at = now
-        rows = [[cell.text for cell in unit_row(u, now).cells] for u in sorted_units(state.units)]
-        seen = min((u.facts.at for u in state.units if u.facts), default=now)
-        self._keep(UNIT_COLUMNS, rows, seen)
+        if now - self._kept_at >= KEEP_S and (frame := self._fleet.frame):
+            self._kept_at = now
+            rows, seen = frame
+            self._keep(UNIT_COLUMNS, [[cell.text for cell in row.cells] for row in rows[:KEPT_ROWS]], len(rows), seen)
 
     async def _ask(self, _unit: str, question: str) -> str | None:
         return await self.push_screen_wait_anywhere(SecretScreen(question))

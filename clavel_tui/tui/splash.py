@@ -19,13 +19,13 @@ ENTER = "\x1b[?1049h\x1b[H\x1b[2J\x1b[?25l"
 LEAVE = "\x1b[?25h\x1b[?1049l"
 
 
-def save(path: Path, fleet: str, columns: Sequence[str], rows: Sequence[Sequence[str]], seen: float) -> None:
-    """Keeps what is shown. A frame that cannot be kept costs the next start its first paint, and nothing else."""
+def save(path: Path, fleet: str, columns: Sequence[str], rows: Sequence[Sequence[str]], count: int, seen: float) -> None:
+    """Keeps the first rows of ``count``. A frame that cannot be kept costs the next start its first paint, and nothing else."""
     frame = {
         "fleet": fleet,
         "columns": list(columns),
-        "rows": [list(row) for row in rows[:200]],
-        "count": len(rows),
+        "rows": [list(row) for row in rows],
+        "count": count,
         "seen": seen,
     }
     with contextlib.suppress(OSError):

@@ -12,9 +12,10 @@ from . import measure, peers
 from .evaluate import evaluate
 from .hosts import hosts
 from .refresh import cold, refresh
+from .screen import screen
 from .start import start
 
-NAMES = ("refresh", "cold", "start", "evaluate")
+NAMES = ("refresh", "cold", "start", "evaluate", "screen")
 VERSIONS = (
     ("OpenSSH", ("ssh", "-V")),
     ("Nix", ("nix", "--version")),
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hosts", nargs="+", type=int, default=[8, 50, 200], metavar="N", help="fleet sizes for refresh")
     parser.add_argument("--cold-hosts", nargs="+", type=int, default=[200], metavar="N", help="fleet sizes for cold")
     parser.add_argument("--units", nargs="+", type=int, default=[8, 200], metavar="N", help="fleet sizes for evaluate")
+    parser.add_argument("--rows", nargs="+", type=int, default=[100, 1000, 10_000], metavar="N", help="units for screen")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each contestant")
     parser.add_argument("--install-peers", action="store_true", help=f"pyinfra and ansible-core, into {peers.cache_folder()}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
@@ -61,6 +63,8 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[list[measure.Row], list
                 yield run(standing, count, args.runs)
     for count in args.units if "evaluate" in args.names else ():
         yield evaluate(count, args.runs)
+    for count in args.rows if "screen" in args.names else ():
+        yield screen(count, args.runs)
     if "start" in args.names:
         yield start(args.runs)
 

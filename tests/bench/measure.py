@@ -1,5 +1,6 @@
 """Samples, medians and ratios, and the table that is printed. Everything here but ``taken`` is pure."""
 
+import math
 import os
 import resource
 import statistics
@@ -36,6 +37,8 @@ class Row:
     wall: float = 0.0
     cpu: float = 0.0
     missing: str = ""
+    unit: str = ""
+    """Where only one quantity was measured: ``wall`` is it, and in this."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def table(rows: Sequence[Row]) -> list[str]:
     for r in rows:
         start = f"{r.bench:8} {r.count:>4}  {r.name:40}"
         numbers = f"{r.runs:>4} {r.wall:>9.3f} {r.cpu:>9.3f} {1000 * r.cpu / r.count:>12.3f}"
-        lines.append(f"{start} {r.missing or numbers}")
+        single = f"{r.runs:>4} {r.wall:>9.3f} {r.unit}" if r.unit else numbers
+        lines.append(f"{start} {r.missing or single}")
     return lines
 
 
@@ -106,7 +110,7 @@ def ratios(found: Sequence[Verdict]) -> list[str]:
     """As they are printed."""
     return [
         f"{v.bench:8} {v.count:>4}  {v.name}: {v.aim.quantity:4} {v.ratio:>6.3f} of {v.aim.peer} "
-        f"(aim {v.aim.most:g}: {'met' if v.met else 'NOT met'})"
+        f"({f'aim {v.aim.most:g}: ' + ('met' if v.met else 'NOT met') if math.isfinite(v.aim.most) else 'no aim'})"
         for v in found
     ]
 

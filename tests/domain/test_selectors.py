@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clavel_tui.domain.drift import Drift
 from clavel_tui.domain.health import Health, Level
-from clavel_tui.domain.selectors import KINDS, matches
+from clavel_tui.domain.selectors import KINDS, matches, parse
 
 from .build import stack, unit
 
@@ -15,7 +15,7 @@ DRIFT = (Drift(code="held", text="x"),)
 
 
 def shown(text: str) -> bool:
-    return matches(text, PI, Health(level=Level.DEGRADED), DRIFT)
+    return matches(parse(text), PI, Health(level=Level.DEGRADED), DRIFT)
 
 
 @pytest.mark.parametrize(

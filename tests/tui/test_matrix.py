@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from pytest_textual_snapshot import SVGImageExtension
 from rich.cells import cell_len
 from rich.color import Color, ColorType
+from syrupy import SnapshotAssertion
 from textual.color import Color as Paint
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from clavel_tui.fleet.state import FleetState
@@ -19,6 +22,13 @@ from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.scenes import MODES, SCENES, opened, press
 from tests.tui.test_keys import settle
+
+
+@pytest.fixture
+def pictures(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Pictures that were accepted by eye."""
+    return snapshot.use_extension(SVGImageExtension)
+
 
 SIZES = ((60, 20), (80, 24), (160, 50))
 READABLE = 4.5
@@ -105,28 +115,55 @@ def _luminance(paint: Paint) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-async def walk(app: ClavelApp, scene: str) -> None:
-    """Brings the scene up once, and looks at it in all sizes and themes: only colours may differ between themes."""
-    async with app.run_test(size=SIZES[-1]) as pilot:
-        await press(scene)(pilot)
-        for size in SIZES:
-            await pilot.resize_terminal(*size)
-            await settle(pilot)
-            said = set()
-            for theme in THEMES:
-                app.theme = theme.name
-                await settle(pilot)
-                check(app, size)
-                said.add(text(app))
-            assert len(said) == 1, "\n".join(said)
+async def in_sizes(app: ClavelApp, pilot: Pilot[None], look: Callable[[tuple[int, int]], None] = lambda _: None) -> None:
+    """Looks at what is there in all sizes."""
+    for size in SIZES:
+        await pilot.resize_terminal(*size)
+        await still(pilot)
+        check(app, size)
+        look(size)
+
+
+async def in_themes(app: ClavelApp, pilot: Pilot[None]) -> None:
+    """Looks at it in all themes, between which only colours may differ."""
+    await pilot.resize_terminal(*SIZES[1])
+    said = set()
+    for theme in THEMES:
+        app.theme = theme.name
+        await settle(pilot)
+        check(app, SIZES[1])
+        said.add(text(app))
+    assert len(said) == 1, "\n".join(said)
+
+
+async def still(pilot: Pilot[None]) -> None:
+    """Until the picture does not change any more: scroll bars come and go once after a change of size."""
+    app = pilot.app
+    assert isinstance(app, ClavelApp)
+    before = ""
+    while (now := text(app)) != before:
+        before = now
+        await settle(pilot)
 
 
 @pytest.mark.parametrize("scene", SCENES)
-async def test_every_scene_in_every_size_and_theme(console: MakeApp, scene: str) -> None:
-    await walk(opened(console), scene)
+async def test_every_scene_in_every_size_and_theme(console: MakeApp, pictures: SnapshotAssertion, scene: str) -> None:
+    """Pictures are of the dark theme; accept a wanted change with ``--snapshot-update``."""
+    app = opened(console)
+
+    def look(size: tuple[int, int]) -> None:
+        assert app.export_screenshot(simplify=True) == pictures(name=f"{size[0]}x{size[1]}")
+
+    async with app.run_test(size=SIZES[-1]) as pilot:
+        await press(scene)(pilot)
+        await in_sizes(app, pilot, look)
+        await in_themes(app, pilot)
 
 
 @pytest.mark.parametrize("scene", MODES)
 @pytest.mark.parametrize("kind", FLEETS)
 async def test_every_kind_of_fleet(console: MakeApp, scene: str, kind: str) -> None:
-    await walk(opened(console, FLEETS[kind]()), scene)
+    app = opened(console, FLEETS[kind]())
+    async with app.run_test(size=SIZES[-1]) as pilot:
+        await press(scene)(pilot)
+        await in_sizes(app, pilot)

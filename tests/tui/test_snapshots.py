@@ -9,7 +9,7 @@ import pytest
 from clavel_tui.fleet.state import FleetState
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
-from tests.tui.scenes import MODES, SCENES, opened, press
+from tests.tui.scenes import MODES, opened, press
 from tests.tui.test_keys import settle
 
 Compare = Callable[..., bool]
@@ -42,12 +42,6 @@ def test_fleets(console: MakeApp, snap_compare: Compare, state: FleetState) -> N
 def test_a_terminal_too_small_for_panes_shows_the_units(console: MakeApp, snap_compare: Compare) -> None:
     app, _ = console(fleets.eleven())
     assert snap_compare(app, terminal_size=(40, 10), run_before=settle)
-
-
-@pytest.mark.parametrize("scene", [name for name in SCENES if name != "fleet"])
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)], ids=lambda s: f"{s[0]}x{s[1]}")
-def test_scenes(console: MakeApp, snap_compare: Compare, scene: str, size: tuple[int, int]) -> None:
-    assert snap_compare(opened(console), terminal_size=size, run_before=press(scene))
 
 
 @pytest.mark.parametrize("scene", ["details", "rollback", "update", "explain", "deployments", "stacks", "history", "palette"])

@@ -2,54 +2,72 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from clavel_tui.domain import limits
 from clavel_tui.domain.health import Level, container_reason, rank
 from clavel_tui.domain.text import age
-from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render.cells import Cell, Row, level_cell
 
 UNIT_COLUMNS = ("UNIT", "HEALTH", "SERVICES", "SEEN", "WHY")
 DEPLOYMENT_COLUMNS = ("UNIT", "WHAT", "RUNS", "STATE")
 AGENT_COLUMNS = ("UNIT", "CLAVEL-AGENT", "DOCKER", "SYSTEM")
+_CALM = frozenset({Level.OK, Level.AWAY, Level.UNKNOWN})
 
 
-def headline(state: FleetState | None, now: float) -> tuple[Cell, ...]:
-    """One line that answers at once: how many, how they are, and how old that is."""
-    if state is None:
+class Tally:
+    """How many units are how: counted once, and then kept up by what changes."""
+
+    def __init__(self, units: Iterable[UnitState] = ()) -> None:
+        self.levels: Counter[Level] = Counter()
+        self.count = self.drifting = self.looking = 0
+        for unit in units:
+            self.add(unit)
+
+    def add(self, unit: UnitState) -> None:
+        """One more."""
+        self.count += 1
+        self.levels[unit.health.level] += 1
+        self.drifting += bool(unit.drift)
+        self.looking += unit.looking
+
+    def change(self, old: UnitState, new: UnitState) -> None:
+        """One of them is another now."""
+        if old.health.level is not new.health.level:
+            self.levels[old.health.level] -= 1
+            self.levels[new.health.level] += 1
+        self.drifting += bool(new.drift) - bool(old.drift)
+        self.looking += new.looking - old.looking
+
+
+def headline(tally: Tally | None, oldest: float | None, now: float) -> tuple[Cell, ...]:
+    """One line that answers at once: how many, how they are, and how old that is. ``oldest``: when the stalest was seen."""
+    if tally is None:
         return (Cell("reading what was last known…", "dim"),)
-    counts = [(level, sum(u.health.level is level for u in state.units)) for level in sorted(Level, key=rank, reverse=True)]
-    spans = [Cell(f"{len(state.units)} unit{'' if len(state.units) == 1 else 's'}")]
-    for level, count in counts:
-        if count:
+    spans = [Cell(f"{tally.count} unit{'' if tally.count == 1 else 's'}")]
+    for level in sorted(Level, key=rank, reverse=True):
+        if count := tally.levels[level]:
             cell = level_cell(level)
             spans.append(Cell(f"{cell.text[0]} {count} {level.value}", cell.role))
-    if drifting := sum(bool(u.drift) for u in state.units):
-        spans.append(Cell(f"≠ {drifting} drift", "warn"))
-    spans.append(_freshness(state, now))
-    return tuple(spans)
+    if tally.drifting:
+        spans.append(Cell(f"≠ {tally.drifting} drift", "warn"))
+    return (*spans, _freshness(tally, oldest, now))
 
 
-def _freshness(state: FleetState, now: float) -> Cell:
-    looking = sum(u.looking for u in state.units)
-    seen = [u.facts.at for u in state.units if u.facts]
-    if looking:
-        return Cell(f"looking at {looking}…", "dim")
-    if not seen:
+def _freshness(tally: Tally, oldest: float | None, now: float) -> Cell:
+    if tally.looking:
+        return Cell(f"looking at {tally.looking}…", "dim")
+    if oldest is None:
         return Cell("nothing was seen yet", "dim")
-    oldest = now - min(seen)
-    return Cell(f"oldest view {age(oldest)} ago", "dim") if oldest > limits.STALE_S else Cell("")
+    return Cell(f"oldest view {age(now - oldest)} ago", "dim") if now - oldest > limits.STALE_S else Cell("")
 
 
-def sorted_units(units: tuple[UnitState, ...]) -> list[UnitState]:
-    """What wants a person first; otherwise by name, so that rows do not jump about."""
-    return sorted(
-        units,
-        key=lambda u: (
-            -rank(u.health.level) if u.health.level not in {Level.OK, Level.AWAY, Level.UNKNOWN} else 0,
-            not u.drift,
-            u.unit.name,
-        ),
-    )
+def urgency(state: UnitState) -> tuple[int, bool, str]:
+    """The order of the units: what wants a person first; otherwise by name, so that rows do not jump about."""
+    level = state.health.level
+    return -rank(level) if level not in _CALM else 0, not state.drift, state.unit.name
 
 
 def unit_row(state: UnitState, now: float) -> Row:
@@ -72,37 +90,51 @@ def _seen(state: UnitState, now: float) -> Cell:
     return Cell(f"{age(now - state.facts.at)}", "dim")
 
 
-def deployment_rows(units: list[UnitState]) -> list[Row]:
-    """What runs where: the system of each Nix unit, and the release of each stack."""
-    rows = []
-    for state in units:
-        if state.facts and state.facts.current:
-            number = next(
-                (n for n, path in state.facts.generations if state.facts.current.endswith(path.rpartition("/")[2])), None
-            )
-            name = state.facts.current.rpartition("/")[2].partition("-")[2] or state.facts.current
-            entry = Cell(f"generation {number}" if number else "", "dim")
-            rows.append(Row(f"{state.unit.name}/", (Cell(state.unit.name), Cell("system", "dim"), Cell(name), entry)))
-        for view in state.stacks:
-            held = Cell("■ HELD", "warn") if view.held else Cell("")
-            if not view.containers:
-                held = Cell("does not run", "warn") if state.facts and not state.trouble else Cell("")
-            runs = Cell(view.running) if view.running else Cell("not recorded" if view.containers else "-", "dim")
-            rows.append(Row(f"{state.unit.name}/{view.name}", (Cell(state.unit.name), Cell(view.name, "head"), runs, held)))
-    return rows
+def entries(state: UnitState) -> tuple[str, ...]:
+    """What of the unit stands among the deployments: its system of Nix, by an empty name, and its stacks."""
+    system = ("",) if state.facts and state.facts.current else ()
+    return (*system, *(view.name for view in state.stacks)) if state.stacks else system
 
 
-def agent_rows(units: list[UnitState]) -> list[Row]:
-    """What was seen on each unit of a clavel-agent, of Docker, and of its system."""
-    rows = []
-    for state in units:
-        facts = state.facts
-        agent = (
-            Cell("not seen", "dim")
-            if not (facts and facts.agent)
-            else Cell(facts.agent, "ok" if facts.agent == "active" else "warn")
-        )
-        docker = {"missing": Cell("-", "dim"), "silent": Cell("✗ silent", "bad"), "": Cell("-", "dim")}
-        engine = docker.get(facts.docker if facts else "", Cell(facts.docker if facts else ""))
-        rows.append(Row(state.unit.name, (Cell(state.unit.name), agent, engine, Cell(facts.os if facts else "", "dim"))))
-    return rows
+def deployment_row(state: UnitState, entry: str) -> Row:
+    """What runs where: the system of a Nix unit, or the release of a stack."""
+    return Row(f"{state.unit.name}/{entry}", _stack_cells(state, entry) if entry else _system_cells(state))
+
+
+def _system_cells(state: UnitState) -> tuple[Cell, ...]:
+    facts = state.facts
+    current = facts.current if facts else ""
+    of = facts.generations if facts else ()
+    number = next((n for n, path in of if current.endswith(path.rpartition("/")[2])), None)
+    return (
+        Cell(state.unit.name),
+        Cell("system", "dim"),
+        Cell(system(current)),
+        Cell(f"generation {number}" if number else "", "dim"),
+    )
+
+
+def system(path: str) -> str:
+    """A store path as people know it: without the store and its hash."""
+    return path.rpartition("/")[2].partition("-")[2] or path
+
+
+def _stack_cells(state: UnitState, stack: str) -> tuple[Cell, ...]:
+    view = state.stack(stack)
+    containers = view.containers if view else ()
+    held = Cell("■ HELD", "warn") if view and view.held else Cell("")
+    if not containers:
+        held = Cell("does not run", "warn") if state.facts and not state.trouble else Cell("")
+    running = view.running if view else None
+    runs = Cell(running) if running else Cell("not recorded" if containers else "-", "dim")
+    return Cell(state.unit.name), Cell(stack, "head"), runs, held
+
+
+def agent_row(state: UnitState) -> Row:
+    """What was seen on the unit of a clavel-agent, of Docker, and of its system."""
+    facts = state.facts
+    known = facts.agent if facts else ""
+    agent = Cell(known, "ok" if known == "active" else "warn") if known else Cell("not seen", "dim")
+    docker = {"missing": Cell("-", "dim"), "silent": Cell("✗ silent", "bad"), "": Cell("-", "dim")}
+    engine = docker.get(facts.docker if facts else "", Cell(facts.docker if facts else ""))
+    return Row(state.unit.name, (Cell(state.unit.name), agent, engine, Cell(facts.os if facts else "", "dim")))

@@ -154,13 +154,15 @@ class ChooseScreen(Dialog[str | None]):
 
     def reread(self) -> None:
         """Shows what can be chosen from now. A cursor that a person has put somewhere stays there."""
-        choice, listing = self._read(), self.query_one(Listing)
-        untouched = listing.key == self._placed
-        listing.show(choice.rows, select=choice.selected if untouched else None)
-        if untouched:
-            self._placed = listing.key
+        choice = self._read()
+        for listing in self.query(Listing):  # none while the dialog goes up or down
+            untouched = listing.key == self._placed
+            listing.show(choice.rows, select=choice.selected if untouched else None)
+            if untouched:
+                self._placed = listing.key
         keys = f"enter  choose      esc  back{f'      {choice.note}' if choice.note else ''}"
-        self.query_one(".dialog-keys", Label).update(keys)
+        for label in self.query(".dialog-keys").results(Label):
+            label.update(keys)
 
     def on_listing_chosen(self, message: Listing.Chosen) -> None:
         """Enter."""

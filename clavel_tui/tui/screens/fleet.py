@@ -12,8 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Footer, Input, Static
 
-from clavel_tui.domain.selectors import matches
 from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.tui.board import Board
 from clavel_tui.tui.render import fleet as render
 from clavel_tui.tui.render.cells import Cell, Line
 from clavel_tui.tui.render.details import unit_lines
@@ -21,6 +21,7 @@ from clavel_tui.tui.render.operations import running_lines
 from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.widgets.lines import Lines, content
 from clavel_tui.tui.widgets.listing import Listing
+from clavel_tui.tui.widgets.rows import Rows
 from clavel_tui.tui.widgets.tabs import Tabs
 
 
@@ -37,6 +38,9 @@ class FleetScreen(BadgedScreen):
         self._fleet_name = name
         self._state: FleetState | None = None
         self._filter = ""
+        self._board = Board()
+        self._oldest: float | None = None
+        self._said: dict[str, object] = {}
 
     def compose(self) -> ComposeResult:
         """The panes."""
@@ -57,7 +61,7 @@ class FleetScreen(BadgedScreen):
         for ident, title in (("units", "Units"), ("deployments", "Deployments"), ("agents", "Agents"), ("details", "Details")):
             self.query_one(f"#{ident}").border_title = title
         self.set_focus(self.query_one("#units"))
-        self.set_interval(1.0, self._tick)
+        self.set_interval(1.0, self._second)
         self._headline()
         self._show()
 
@@ -88,37 +92,56 @@ class FleetScreen(BadgedScreen):
     def _show(self) -> None:
         if self._state is None:
             return
-        now = self._now()
-        units = [u for u in self._state.units if matches(self._filter, u.unit, u.health, u.drift)]
-        in_order = render.sorted_units(tuple(units))
+        self._board.take(self._state.units, self._filter)
+        if self._oldest is None:
+            self._oldest = self._board.oldest
         listing = self.query_one("#units", Listing)
         listing.set_empty(
             "no unit matches the filter: esc clears it" if self._filter else "no unit yet: write hosts/<name>/unit.toml"
         )
-        listing.show([render.unit_row(u, now) for u in in_order])
+        listing.show(self._board.units(self._now()))
         self._subtitle(listing)
-        by_name = sorted(units, key=lambda u: u.unit.name)
-        self.query_one("#deployments", Listing).show(render.deployment_rows(by_name))
-        self.query_one("#agents", Listing).show(render.agent_rows(by_name))
+        self.query_one("#deployments", Listing).show(self._board.deployments())
+        self.query_one("#agents", Listing).show(self._board.agents())
         self._details()
         self._tick()
 
     def _details(self) -> None:
         unit = self.chosen
-        self.query_one("#details", Lines).show(unit_lines(unit, self._now()) if unit else [])
+        lines = unit_lines(unit, self._now()) if unit else []
+        if self._differs("details", lines):
+            self.query_one("#details", Lines).show(lines)
+
+    def _differs(self, pane: str, what: object) -> bool:
+        """Whether the pane shows something else: to draw it again costs a layout of the whole screen."""
+        before, self._said[pane] = self._said.get(pane), what
+        return before != what
+
+    def _second(self) -> None:
+        """Ages go on without a snapshot. To find the stalest of ten thousand takes as long as all else here: once a second."""
+        self._oldest = self._board.oldest
+        self._tick()
 
     def _tick(self) -> None:
         self._headline()
         running = running_lines(self._state.operations, self._now()) if self._state else []
-        pane = self.query_one("#operations", Static)
-        pane.update(content(running[:6]))
-        pane.display = bool(running)
+        if self._differs("operations", running):
+            pane = self.query_one("#operations", Static)
+            pane.update(content(running[:6]))
+            pane.display = bool(running)
 
     def _headline(self) -> None:
         spans = [Cell(f" {self._fleet_name} ", "head")]
-        for span in render.headline(self._state, self._now()):
+        for span in render.headline(self._board.tally if self._state else None, self._oldest, self._now()):
             spans += [Cell("  "), span]
-        self.query_one("#headline", Static).update(content([Line(tuple(spans))]))
+        if self._differs("headline", spans):
+            self.query_one("#headline", Static).update(content([Line(tuple(spans))]), layout=False)
+
+    @property
+    def frame(self) -> tuple[Rows, float] | None:
+        """The rows that stand first, to be kept, and when the stalest was seen; None while only some units are shown."""
+        whole = self._state is not None and not self._filter
+        return (self._board.units(self._now()), self._oldest or self._now()) if whole else None
 
     @on(Listing.Moved)
     def _moved(self) -> None:
@@ -133,7 +156,8 @@ class FleetScreen(BadgedScreen):
         total = len(self._state.units) if self._state else 0
         words = [f"{len(listing.rows)} of {total}"] if self._filter else []
         words += [f"● {len(listing.marks)} marked: u r t S H act on all, esc clears"] if listing.marks else []
-        listing.border_subtitle = "  ".join(words)
+        if self._differs("subtitle", words):
+            listing.border_subtitle = "  ".join(words)
 
     @on(Listing.Chosen)
     def _chosen(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -18,6 +19,7 @@ from textual.strip import Strip
 
 from clavel_tui.domain.text import clean
 from clavel_tui.tui.render.cells import Cell, Row
+from clavel_tui.tui.widgets.rows import HeldRows, Rows
 
 WIDEST = 44
 """A column that is not the last one is cut here: one name of sixty letters must not push the reason off the screen."""
@@ -85,7 +87,8 @@ class Listing(ScrollView, can_focus=True):
         self.marks: set[str] = set()
         self._columns = tuple(columns)
         self._empty = empty
-        self._rows: list[Row] = []
+        self._rows: Rows = HeldRows(())
+        self._window: list[Row] = []
         self._widths: list[int] = [len(c) for c in columns]
         self._cursor = 0
         self._moved = False
@@ -93,40 +96,66 @@ class Listing(ScrollView, can_focus=True):
     @property
     def key(self) -> str | None:
         """The key of the row under the cursor."""
-        return self._rows[self._cursor].key if self._rows else None
+        return self._rows.key(self._cursor) if self._rows else None
 
     @property
-    def rows(self) -> Sequence[Row]:
+    def rows(self) -> Rows:
         """What is shown now."""
         return self._rows
 
     def show(self, rows: Sequence[Row], *, select: str | None = None) -> None:
-        """Replaces the rows; only what is on the screen is drawn again. ``select`` puts the cursor on a key."""
+        """Replaces the rows; only what is on the screen and differs is drawn again. ``select`` puts the cursor on a key."""
         before = self.key
         # Until somebody moved it the cursor stays on top, where the row is that wants a person most.
         wanted = select or (before if self._moved else None)
-        self._rows = list(rows)
-        self.marks &= {row.key for row in rows}
-        index = next((n for n, row in enumerate(self._rows) if row.key == wanted), None)
-        last = max(len(self._rows) - 1, 0)
-        self._cursor = index if index is not None else min(self._cursor if self._moved else 0, last)
+        shown = (self._cursor, len(self._rows), list(self._widths), set(self.marks))
+        self._rows = rows if isinstance(rows, Rows) else HeldRows(rows)
+        self.marks = {mark for mark in self.marks if self._rows.find(mark) is not None}
+        self._cursor = self._place(wanted)
         self._moved = self._moved or select is not None
+        before_rows, self._window = self._window, self._seen_rows()
         self._measure()
-        self.refresh()
+        if shown == (self._cursor, len(self._rows), self._widths, self.marks):
+            self._draw_what_differs(before_rows)
+        else:
+            self.refresh()
         if self.key != before:
             self.post_message(self.Moved(self, self.key))
 
+    def _place(self, wanted: str | None) -> int:
+        """Where the cursor belongs: mostly where it was, since rows seldom move."""
+        last = max(len(self._rows) - 1, 0)
+        if wanted is not None and self._cursor <= last and self._rows and self._rows.key(self._cursor) == wanted:
+            return self._cursor
+        index = self._rows.find(wanted) if wanted is not None else None
+        return index if index is not None else min(self._cursor if self._moved else 0, last)
+
+    def _draw_what_differs(self, before: Sequence[Row]) -> None:
+        """Over a slow link every line counts: ten changes a second of which none is seen send nothing."""
+        for y, (old, new) in enumerate(zip_longest(before, self._window)):
+            if old != new:
+                self.refresh(Region(0, y + 1, self.size.width, 1))
+
+    def watch_scroll_y(self, old: float, new: float) -> None:
+        """Rows that come into sight may be wider than those before."""
+        super().watch_scroll_y(old, new)
+        self._window = self._seen_rows()
+        self._measure()
+
+    def _seen_rows(self) -> list[Row]:
+        top = self.scroll_offset.y
+        return list(self._rows[top : top + max(self.size.height - 1, 0)])
+
     def set_empty(self, text: str) -> None:
         """What stands there while there is no row."""
-        self._empty = text
-        self.refresh()
+        if text != self._empty:
+            self._empty = text
+            self.refresh()
 
     def _measure(self) -> None:
         last = len(self._columns) - 1
-        widths = [cell_len(title) for title in self._columns]
-        for row in self._rows:
-            for n, cell in enumerate(row.cells):
-                widths[n] = max(widths[n], cell_len(cell.text))
+        titles = [cell_len(title) for title in self._columns]
+        widths = [max(*both) for both in zip_longest(titles, self._rows.widths, fillvalue=0)]
         self._widths = [w if n == last else min(w, WIDEST) for n, w in enumerate(widths)]
         self._leave_room_for_the_last()
         self.virtual_size = Size(self.size.width, len(self._rows) + 1)

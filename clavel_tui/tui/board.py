@@ -1,0 +1,122 @@
+"""What the panes of the Fleet mode show. Of a new snapshot only what differs from the last one is worked out.
+
+Eight hundred units answer within a second of a refresh, and each answer makes a snapshot in which one unit is new.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+
+from rich.cells import cell_len
+
+from clavel_tui.domain.selectors import matches, parse
+from clavel_tui.fleet.state import UnitState
+from clavel_tui.tui.render import fleet as render
+from clavel_tui.tui.render.cells import Row
+from clavel_tui.tui.widgets.rows import LazyRows, Rows
+
+SEEN_WIDTH = len("59 min")
+
+
+class Board:
+    """The units in the order in which they are shown, and the rows of the three panes."""
+
+    def __init__(self) -> None:
+        self.tally = render.Tally()
+        self._units: Sequence[UnitState] = ()
+        self._filter = ""
+        self._terms = parse("")
+        self._order = array("L")
+        self._by_name = array("L")
+        self._ends = array("L")
+        """Behind each unit's last row among the deployments, by name."""
+        self._widths: dict[str, list[int]] = {}
+
+    def take(self, units: Sequence[UnitState], text: str) -> None:
+        """A new snapshot, or another filter."""
+        before, self._units = self._units, units
+        changed = self._changed(before)
+        if changed is None:
+            self._take_all()
+        moved = changed is None or self._take_changed(before, changed)
+        if moved or text != self._filter:
+            self._filter, self._terms = text, parse(text)
+            self._sort()
+
+    def _changed(self, before: Sequence[UnitState]) -> list[int] | None:
+        """Which units are not what they were; None where they are not the same units any more."""
+        if len(before) != len(self._units):
+            return None
+        found = [n for n, (old, new) in enumerate(zip(before, self._units, strict=True)) if old is not new]
+        same = all(before[n].unit.name == self._units[n].unit.name for n in found)
+        return found if same else None
+
+    def _take_all(self) -> None:
+        self.tally = render.Tally(self._units)
+        name = max((cell_len(unit.unit.name) for unit in self._units), default=0)
+        self._widths = {pane: [name, 0, 0, 0, 0] for pane in ("units", "deployments", "agents")}
+        self._widths["units"][3] = SEEN_WIDTH
+
+    def _take_changed(self, before: Sequence[UnitState], changed: Iterable[int]) -> bool:
+        """Whether rows come, go, or change places."""
+        moved = False
+        for n in changed:
+            old, new = before[n], self._units[n]
+            self.tally.change(old, new)
+            moved = moved or self._differ(old, new)
+        return moved
+
+    def _differ(self, old: UnitState, new: UnitState) -> bool:
+        if old.health.level is not new.health.level or bool(old.drift) is not bool(new.drift):
+            return True
+        if render.entries(old) != render.entries(new):
+            return True
+        return bool(self._terms) and self._is_meant(old) is not self._is_meant(new)
+
+    def _is_meant(self, unit: UnitState) -> bool:
+        return matches(self._terms, unit.unit, unit.health, unit.drift)
+
+    def _sort(self) -> None:
+        units, everyone = self._units, range(len(self._units))
+        meant = [n for n in everyone if self._is_meant(units[n])] if self._terms else everyone
+        self._order = array("L", sorted(meant, key=lambda n: render.urgency(units[n])))
+        self._by_name = array("L", sorted(meant, key=lambda n: units[n].unit.name))
+        self._ends = array("L", accumulate(len(render.entries(units[n])) for n in self._by_name))
+
+    @property
+    def oldest(self) -> float | None:
+        """When the stalest view was taken."""
+        return min((unit.facts.at for unit in self._units if unit.facts), default=None)
+
+    def units(self, now: float) -> Rows:
+        """A row for each unit, what wants a person first."""
+        return self._of_units("units", self._order, lambda unit: render.unit_row(unit, now))
+
+    def agents(self) -> Rows:
+        """A row for each unit, by name."""
+        return self._of_units("agents", self._by_name, render.agent_row)
+
+    def _of_units(self, pane: str, order: Sequence[int], row: Callable[[UnitState], Row]) -> Rows:
+        units = self._units
+        widths = self._widths.get(pane, [])
+        return LazyRows(len(order), widths, lambda n: units[order[n]].unit.name, lambda n: row(units[order[n]]))
+
+    def deployments(self) -> Rows:
+        """A row for the system and for each stack, by their units' names."""
+        units, by_name, ends = self._units, self._by_name, self._ends
+
+        def at(index: int) -> tuple[UnitState, str]:
+            place = bisect_right(ends, index)
+            unit = units[by_name[place]]
+            begin = ends[place - 1] if place else 0
+            return unit, render.entries(unit)[index - begin]
+
+        def key(index: int) -> str:
+            unit, entry = at(index)
+            return f"{unit.unit.name}/{entry}"
+
+        widths = self._widths.get("deployments", [])
+        return LazyRows(ends[-1] if ends else 0, widths, key, lambda index: render.deployment_row(*at(index)))
