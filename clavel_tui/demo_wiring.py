@@ -25,6 +25,7 @@ def demo_settings(places: Places) -> Settings:
         known_hosts=str(places.known_hosts),
         identity=str(places.identity),
         nix=str(places.nix),
+        tour=True,
     )
 
 

@@ -54,6 +54,7 @@ class Settings:
     keys: tuple[tuple[str, str], ...] = ()
     nix: str = "nix"
     evaluator_mib: int = limits.EVALUATOR_MIB
+    tour: bool = False
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Settings:

@@ -285,6 +285,7 @@ def _console(wiring: Wiring) -> int:
         read_only=wiring.read_only,
         theme=wiring.settings.theme,
         keys=dict(wiring.settings.keys),
+        tour=wiring.settings.tour,
     )
     app.run()
     return app.return_code or 0

@@ -147,6 +147,7 @@ COMMANDS: tuple[Command, ...] = (
         verb="sources",
         shown=False,
     ),
+    Command(id="tour", key="f1", name="Tour", tooltip="The first five steps, one after the other; again ends it", shown=False),
     Command(id="help", key="question_mark", name="Help", tooltip="All keys"),
     Command(id="quit", key="q", name="Quit", tooltip="Leave; running operations go on, on their units"),
 )

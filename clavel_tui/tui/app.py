@@ -14,6 +14,7 @@ from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.palette import PaletteScreen
 from clavel_tui.tui.screens.reading import LogScreen, TextScreen, help_lines
 from clavel_tui.tui.widgets.listing import Listing
+from clavel_tui.tui.widgets.tour import DONE, OVER
 
 LOG_TAIL = 8
 
@@ -123,6 +124,10 @@ class ClavelApp(ChangingConsole):
     async def _mode_chosen(self, message: Listing.Chosen) -> None:
         if self._client and isinstance(self.screen, ModeScreen):
             await self.screen.open(self._client, message.key)
+
+    def do_tour(self) -> None:
+        """`f1`: begins it, or ends it."""
+        self.tour_step = 0 if self.tour_step > DONE else OVER
 
     def do_help(self) -> None:
         """`?`."""

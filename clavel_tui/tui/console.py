@@ -13,6 +13,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.reactive import reactive
 from textual.screen import Screen
 
 from clavel_tui.domain.commands import COMMANDS, command
@@ -31,6 +32,7 @@ from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.stacks import StacksScreen
 from clavel_tui.tui.widgets.listing import Listing
+from clavel_tui.tui.widgets.tour import OVER, after
 
 Ask = Callable[[str, str], Awaitable[str | None]]
 OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
@@ -48,6 +50,7 @@ class Console(App[None]):
     CSS_PATH = "clavel.tcss"
     TITLE = "clavel-tui"
     ENABLE_COMMAND_PALETTE = False
+    tour_step = reactive(OVER, bindings=False)
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(c.key, f"command('{c.id}')", c.name, show=c.shown, tooltip=c.tooltip, id=c.id)
@@ -67,9 +70,11 @@ class Console(App[None]):
         read_only: str = "",
         theme: str = "",
         keys: Mapping[str, str] = MappingProxyType({}),
+        tour: bool = False,
     ) -> None:
         """``read_only``: who wants that nothing is changed. ``keys``: other keys for commands, by their ids."""
         super().__init__()
+        self.set_reactive(Console.tour_step, 0 if tour else OVER)
         self.read_only = read_only
         self.keys = dict(keys)
         self.set_keymap(self.keys)
@@ -150,14 +155,17 @@ class Console(App[None]):
         """Every key comes here: a command that cannot be used now says why. Once a dialog is up, keys are its."""
         if self.screen.is_modal:
             return
-        if reason := self.disabled_reason(ident):
+        reason = self.disabled_reason(ident)
+        if ident != "tour" and (self.read_only or not reason):
+            self.tour_step = after(self.tour_step, ident)
+        if reason:
             self.notify(reason, severity="warning", timeout=4)
             return
         getattr(self, f"do_{ident}")()
 
     def disabled_reason(self, ident: str) -> str:
         """Why a command cannot be used now; empty where it can."""
-        if self._client is None and ident not in {"help", "quit", "fleet", "filter", "palette"}:
+        if self._client is None and ident not in {"help", "quit", "fleet", "filter", "palette", "tour"}:
             return "the fleet is still being opened"
         if self.read_only and command(ident).mutates:
             return f"this console is read-only: {self.read_only} says so"

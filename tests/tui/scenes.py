@@ -48,6 +48,7 @@ SCENES: dict[str, tuple[str, ...]] = {
     "operation": ("5", "enter"),
     "sources": ("6",),
     "source": ("6", "enter"),
+    "tour": ("f1", "x"),
 }
 MODES = ("fleet", "deployments", "stacks", "history", "sources", "explain", "rollback", "acknowledge", "palette", "update")
 """Which scenes are looked at with every kind of fleet."""

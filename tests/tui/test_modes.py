@@ -338,3 +338,42 @@ async def test_what_was_acknowledged_stands_in_the_details_and_alarms_again(cons
         await pilot.press("enter")
         await settle(pilot)
         assert ("alarm_again", ("cinnabar", "disk", "the disk at / is 91 % full")) in fake.asked
+
+
+async def test_the_tour_goes_on_by_the_keys_that_it_tells(console: MakeApp) -> None:
+    app, _ = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        assert "Tour" not in seen(app)
+        await pilot.press("f1")
+        await settle(pilot)
+        assert "Tour 1/5  x  says why" in seen(app)
+        await pilot.press("u")
+        await settle(pilot)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert "Tour 1/5" in seen(app)
+        for number, key in enumerate(("x", "u", "r", "e"), 2):
+            await pilot.press("1", key)
+            await settle(pilot)
+            await pilot.press("escape", "1")
+            await settle(pilot)
+            assert f"Tour {number}/5" in seen(app)
+        await pilot.press("5")
+        await settle(pilot)
+        assert "That was the tour" in seen(app)
+        await pilot.press("x")
+        await settle(pilot)
+        assert "tour" not in seen(app)
+
+
+async def test_the_tour_ends_when_it_is_not_wanted(console: MakeApp) -> None:
+    app, _ = full(console)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("f1")
+        await settle(pilot)
+        assert "Tour" in seen(app)
+        await pilot.press("f1")
+        await settle(pilot)
+        assert "Tour" not in seen(app)

@@ -1,8 +1,10 @@
-"""What every whole screen has: in a read-only console its upper edge says so."""
+"""What every whole screen has: in a read-only console its upper edge says so, and the tour is under it."""
 
 from __future__ import annotations
 
 from textual.screen import Screen
+
+from clavel_tui.tui.widgets.tour import TourLine
 
 
 class BadgedScreen(Screen[None]):
@@ -13,3 +15,5 @@ class BadgedScreen(Screen[None]):
         if read_only := getattr(self.app, "read_only", ""):
             self.add_class("-read-only")
             self.border_title = f"READ-ONLY  {read_only} says so"
+        if hasattr(self.app, "tour_step"):
+            self.mount(TourLine(id="tour"), before=0)

@@ -85,7 +85,7 @@ def help_lines() -> list[Line]:
 
 def shown_key(key: str) -> str:
     """A key as people write it."""
-    return {"slash": "/", "question_mark": "?", "colon": ":"}.get(key, key)
+    return {"f1": "F1", "slash": "/", "question_mark": "?", "colon": ":"}.get(key, key)
 
 
 class LogScreen(ReadingScreen):
