@@ -66,7 +66,8 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[list[measure.Row], list
     for count in args.rows if "screen" in args.names else ():
         yield screen(count, args.runs)
     if "start" in args.names:
-        yield start(args.runs)
+        for count in (11, 1000):
+            yield start(args.runs, count)
 
 
 def _print_machine() -> None:
