@@ -30,7 +30,9 @@ class ClavelApp(ChangingConsole):
     async def _open_logs(self) -> None:
         unit, said = self._selected
         if self._client and unit and (stack := await self._choose_stack(unit, said, "logs")):
-            self.push_screen(LogScreen(self._client, unit.unit.name, stack))
+            view = unit.stack(stack)
+            services = sorted({c.service for c in view.containers}) if view else []
+            self.push_screen(LogScreen(self._client, unit.unit.name, stack, services))
 
     def do_explain(self) -> None:
         """`x`."""

@@ -105,6 +105,7 @@ class FakeFleet:
         return [Event(seq=1, at=NOW, kind="step", text="pull"), Event(seq=2, at=NOW + 2, kind="warn", text="it went bad")]
 
     async def logs(self, unit: str, stack: str, service: str, *, tail: int, follow: bool, on_line: Callable[[str], None]) -> str:
+        self.asked.append(("logs", (unit, stack, service)))
         for text in self.lines:
             on_line(text)
         await asyncio.Event().wait()

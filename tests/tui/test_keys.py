@@ -211,6 +211,24 @@ async def test_logs_are_cleaned_and_followed(console: MakeApp) -> None:
         assert isinstance(app.screen, FleetScreen)
 
 
+async def test_logs_of_all_services_and_then_of_each(console: MakeApp) -> None:
+    only = fleets.unit("cinnabar", stacks=("web",))
+    seen = fleets.facts(only)
+    two = (seen.containers[0], seen.containers[0].model_copy(update={"service": "db", "id": "d" * 64}))
+    app, fake = console(fleets.fleet(fleets.seen(only, seen.model_copy(update={"containers": two}))))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("l")
+        for service in ("", "app", "db", ""):
+            await settle(pilot)
+            await until(pilot, lambda: app.screen.query_one(Log).line_count == 3)
+            assert fake.asked[-1] == ("logs", ("cinnabar", "web", service))
+            assert str(app.screen.query_one(".title", Label).content).startswith(
+                f"logs of {service} in web" if service else "logs of web"
+            )
+            await pilot.press("s")
+
+
 async def test_history_opens_an_operation_and_undo_goes_to_what_ran_before(console: MakeApp) -> None:
     app, fake = console(fleets.one())
     fake.past = [fleets.operation(Outcome.SUCCEEDED, text="updated")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -89,15 +90,17 @@ def shown_key(key: str) -> str:
 
 
 class LogScreen(ReadingScreen):
-    """A stack's logs as they come, the last LOG_LINES of them."""
+    """A stack's logs as they come, the last LOG_LINES of them: of all its services together, or of one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "follow", "Follow on/off"),
+        Binding("f", "follow", "Follow on/off"), Binding("s", "service", "Service"),
         Binding("k", "scroll(-1)", show=False), Binding("j", "scroll(1)", show=False),
     ]  # fmt: skip
 
-    def __init__(self, client: FleetClient, unit: str, stack: str) -> None:
+    def __init__(self, client: FleetClient, unit: str, stack: str, services: Sequence[str] = ()) -> None:
         super().__init__()
+        self._choices = ("", *services) if len(services) > 1 else ("",)
+        self._service = ""
         self._client = client
         self._unit = unit
         self._stack = stack
@@ -105,9 +108,13 @@ class LogScreen(ReadingScreen):
 
     def compose(self) -> ComposeResult:
         """Title, log, footer."""
-        yield Label(f"logs of {self._stack} on {self._unit}", classes="title", markup=False)
+        yield Label(self._heading, classes="title", markup=False)
         yield Log(max_lines=limits.LOG_LINES, auto_scroll=True)
         yield Footer(compact=True)
+
+    @property
+    def _heading(self) -> str:
+        return f"logs of {f'{self._service} in ' if self._service else ''}{self._stack} on {self._unit}"
 
     def on_mount(self) -> None:
         """Lines are written together: a burst of ten thousand must not cost ten thousand paints."""
@@ -116,7 +123,7 @@ class LogScreen(ReadingScreen):
         self.run_worker(self._read(), exclusive=True, group="logs")
 
     async def _read(self) -> None:
-        problem = await self._client.logs(self._unit, self._stack, "", tail=200, follow=True, on_line=self._take)
+        problem = await self._client.logs(self._unit, self._stack, self._service, tail=200, follow=True, on_line=self._take)
         await asyncio.sleep(0)
         self._take(f"-- the log ended{f': {clean(problem.strip())}' if problem.strip() else ''} --")
 
@@ -128,6 +135,17 @@ class LogScreen(ReadingScreen):
         if self._waiting:
             lines, self._waiting = self._waiting, []
             self.query_one(Log).write_lines(lines)
+
+    def action_service(self) -> None:
+        """All services, then each alone, and round again; the log is read anew, so that also what was before is there."""
+        if len(self._choices) == 1:
+            self.notify("this stack has one service", timeout=2)
+            return
+        self._service = self._choices[(self._choices.index(self._service) + 1) % len(self._choices)]
+        self.query_one(".title", Label).update(self._heading)
+        self._waiting.clear()
+        self.query_one(Log).clear()
+        self.run_worker(self._read(), exclusive=True, group="logs")
 
     def action_follow(self) -> None:
         """Stands still to be read, or follows again."""
