@@ -10,9 +10,8 @@ import pytest
 
 from clavel_tui.cli.parser import build
 from clavel_tui.cli.verbs import VERBS
-from clavel_tui.domain.commands import COMMANDS
+from clavel_tui.domain.commands import COMMANDS, shown_key
 from clavel_tui.domain.outcome import EXIT_CODES
-from clavel_tui.tui.screens.reading import shown_key
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 

@@ -171,3 +171,8 @@ def command(ident: str) -> Command:
     if found is None:
         raise KeyError(ident)
     return found
+
+
+def shown_key(key: str) -> str:
+    """A key as people write it."""
+    return {"f1": "F1", "slash": "/", "question_mark": "?", "colon": ":"}.get(key, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import on, work
 
 from clavel_tui.domain.operation import Operation, State, Verb
+from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import clean
 from clavel_tui.tui.changing import ChangingConsole
 from clavel_tui.tui.render.cells import line
@@ -31,7 +32,7 @@ class ClavelApp(ChangingConsole):
         unit, said = self._selected
         if self._client and unit and (stack := await self._choose_stack(unit, said, "logs")):
             view = unit.stack(stack)
-            services = sorted({c.service for c in view.containers}) if view else []
+            services = sorted(_services(view)) if view else []
             self.push_screen(LogScreen(self._client, unit.unit.name, stack, services))
 
     def do_explain(self) -> None:
@@ -148,9 +149,15 @@ class ClavelApp(ChangingConsole):
             words = [(o.request.sentence, _after_leaving(o)) for o in running]
             return Preview([line(f"{what}: {then}") for what, then in words])
 
-        leave = ConfirmScreen("Leave while operations run?", preview(), asks_why=False)
+        leave = ConfirmScreen("Leave while operations run?", preview, asks_why=False)
         if await self.push_screen_wait(leave) is not None:
             self.exit()
+
+
+def _services(view: StackView) -> set[str]:
+    """Those that run, and those of the newest release: one that does not come up has a log too."""
+    newest = view.releases[:1]
+    return {c.service for c in view.containers} | {s.service for release in newest for s in release.services}
 
 
 def _after_leaving(operation: Operation) -> str:

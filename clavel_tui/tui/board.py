@@ -1,6 +1,6 @@
 """What the panes of the Fleet mode show. Of a new snapshot only what differs from the last one is worked out.
 
-Eight hundred units answer within a second of a refresh, and each answer makes a snapshot in which one unit is new.
+Eight hundred units answer within seconds of a refresh: ten snapshots a second, in each of which a few dozen of them are new.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from clavel_tui.tui.render.cells import Row
 from clavel_tui.tui.widgets.rows import LazyRows, Rows
 
 SEEN_WIDTH = len("59 min")
+PANES = {"units": render.UNIT_COLUMNS, "deployments": render.DEPLOYMENT_COLUMNS, "agents": render.AGENT_COLUMNS}
 
 
 class Board:
@@ -57,7 +58,7 @@ class Board:
     def _take_all(self) -> None:
         self.tally = render.Tally(self._units)
         name = max((cell_len(unit.unit.name) for unit in self._units), default=0)
-        self._widths = {pane: [name, 0, 0, 0, 0] for pane in ("units", "deployments", "agents")}
+        self._widths = {pane: [name] + [0] * (len(columns) - 1) for pane, columns in PANES.items()}
         self._widths["units"][3] = SEEN_WIDTH
 
     def _take_changed(self, before: Sequence[UnitState], changed: Iterable[int]) -> bool:

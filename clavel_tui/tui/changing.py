@@ -91,7 +91,7 @@ class ChangingConsole(Console):
             made.append(plan)
             return Preview(plan_lines(plan), not plan.refusal)
 
-        why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview()))
+        why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview))
         if why is not None and made:
             await self._submit(client, made[0], why)
 
@@ -114,7 +114,7 @@ class ChangingConsole(Console):
 
         whole = len(state.units) > 1 and {mark.partition("/")[0] for mark in marks} == {u.unit.name for u in state.units}
         title = f"{verb.value} {len(requests)} stack{'s' * (len(requests) != 1)}"
-        why = await self.push_screen_wait(ConfirmScreen(title, preview(), typed=state.name if whole else ""))
+        why = await self.push_screen_wait(ConfirmScreen(title, preview, typed=state.name if whole else ""))
         if why is None:
             return
         if listing := self._marking:
@@ -203,7 +203,7 @@ class ChangingConsole(Console):
             return Preview([line(f"{name} shows the host key"), line(Cell(fingerprint, "head")), line(Cell(hint, "dim"))])
 
         title = f"first contact: is that the key of {name}?"
-        if await self.push_screen_wait(ConfirmScreen(title, preview(), asks_why=False)) is None or not found:
+        if await self.push_screen_wait(ConfirmScreen(title, preview, asks_why=False)) is None or not found:
             return
         try:
             self.notify(f"written to {await client.trust(found[0])}", markup=False)

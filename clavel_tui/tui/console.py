@@ -156,7 +156,7 @@ class Console(App[None]):
         if self.screen.is_modal:
             return
         reason = self.disabled_reason(ident)
-        if ident != "tour" and (self.read_only or not reason):
+        if ident != "tour" and (not reason or reason == self._no_change):
             self.tour_step = after(self.tour_step, ident)
         if reason:
             self.notify(reason, severity="warning", timeout=4)
@@ -168,13 +168,17 @@ class Console(App[None]):
         if self._client is None and ident not in {"help", "quit", "fleet", "filter", "palette", "tour"}:
             return "the fleet is still being opened"
         if self.read_only and command(ident).mutates:
-            return f"this console is read-only: {self.read_only} says so"
+            return self._no_change
         if ident == "acknowledge":
             return "" if self._selected[0] else "no unit is selected"
         if ident == "trust":
             return choices.no_first_contact(self._selected[0])
         acts_on_a_stack = (command(ident).mutates or ident == "logs") and ident not in {"undo", "cancel", "evaluate"}
         return choices.no_stack(self._selected[0]) if acts_on_a_stack and not self._marks else ""
+
+    @property
+    def _no_change(self) -> str:
+        return f"this console is read-only: {self.read_only} says so"
 
     @property
     def _marks(self) -> set[str]:

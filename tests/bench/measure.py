@@ -1,6 +1,5 @@
 """Samples, medians and ratios, and the table that is printed. Everything here but ``taken`` is pure."""
 
-import math
 import os
 import resource
 import statistics
@@ -23,7 +22,8 @@ class Aim:
 
     quantity: str
     peer: str
-    most: float
+    most: float | None
+    """None where no aim was set: the ratio is only told."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Verdict:
 
     @property
     def met(self) -> bool:
-        """Whether the aim was reached."""
-        return self.ratio <= self.aim.most
+        """Whether the aim was reached; of none it always is."""
+        return self.aim.most is None or self.ratio <= self.aim.most
 
 
 def taken(run: Callable[[], object]) -> Sample:
@@ -110,7 +110,7 @@ def ratios(found: Sequence[Verdict]) -> list[str]:
     """As they are printed."""
     return [
         f"{v.bench:8} {v.count:>4}  {v.name}: {v.aim.quantity:4} {v.ratio:>6.3f} of {v.aim.peer} "
-        f"({f'aim {v.aim.most:g}: ' + ('met' if v.met else 'NOT met') if math.isfinite(v.aim.most) else 'no aim'})"
+        f"({'no aim' if v.aim.most is None else f'aim {v.aim.most:g}: ' + ('met' if v.met else 'NOT met')})"
         for v in found
     ]
 

@@ -1,7 +1,9 @@
-"""The list of units at a thousand and more, against a plain DataTable: load, burst of updates, filter, memory, key to byte."""
+"""The list of units at a thousand and more, against a plain DataTable: load, burst of updates, filter, memory, key to byte.
+
+A burst comes to the table as two cells a unit, and to the console as it comes there: as one snapshot of what holds after it.
+"""
 
 import json
-import math
 import os
 import pty
 import signal
@@ -36,7 +38,7 @@ def screen(count: int, runs: int) -> tuple[list[Row], list[Verdict]]:
     for quantity, most in AIMS.items():
         median = {name: statistics.median(one[quantity] for one in of) for name, of in found.items()}
         rows += [Row(quantity, name, count, runs, value, unit=UNIT.get(quantity, "s")) for name, value in median.items()]
-        aim = Aim(quantity, PEER, most if count >= AIMED_FROM else math.inf)
+        aim = Aim(quantity, PEER, most if count >= AIMED_FROM else None)
         verdicts.append(Verdict("screen", count, OURS, aim, median[OURS] / median[PEER]))
     return rows, verdicts
 

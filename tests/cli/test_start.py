@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 CHECK = """
-import json, sys
+import json, os, sys
 from clavel_tui import wiring
 from clavel_tui.tui import splash
 
@@ -29,20 +29,21 @@ def first_paint():
     from textual.app import App
     display, run = App._display, App.run
     def painted(self, screen, renderable):
-        if self._running and screen.is_current:
-            found.setdefault("panes", loaded())
-            self.call_later(self.exit)
         display(self, screen, renderable)
+        if self._running and screen.is_current:
+            found["panes"] = loaded()
+            print("FOUND" + json.dumps(found), file=sys.__stderr__, flush=True)
+            os._exit(0)
     App._display = painted
     App.run = lambda self: run(self, headless=True)
+
 fleet = wiring.Wiring.fleet
 def opened(self):
     answer = fleet(self)
     first_paint()
     return answer
 wiring.Wiring.fleet = opened
-code = wiring.main()
-print("FOUND" + json.dumps(found), file=sys.stderr)
+wiring.main()
 """
 
 
@@ -54,7 +55,7 @@ def test_what_is_imported_before_the_first_paint(tmp_path: Path) -> None:
         'name = "nas"\ntype = "linux"\narch = "x86_64-linux"\naddress = "127.0.0.1"\nport = 1\n'
     )
     argv = [sys.executable, "-c", CHECK, "--fleet", str(hosts), "--db", str(tmp_path / "journal.db")]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     (said,) = [line for line in done.stderr.splitlines() if line.startswith("FOUND")] or [done.stderr]
     found = json.loads(said.removeprefix("FOUND"))
     assert found["kept frame"] == []

@@ -112,6 +112,22 @@ async def test_a_release_whose_image_is_gone_is_not_preselected(console: MakeApp
         assert app.screen.query_one(Listing).key == "web/bbbb00002222"
 
 
+async def test_a_field_that_is_left_by_tab_is_no_longer_written_into(console: MakeApp) -> None:
+    app, fake = console(fleets.one())
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        for key in ("u", "w"):
+            await pilot.press(key)
+            await settle(pilot)
+        assert words(app) == "enter, esc  back to the question"
+        await pilot.press(*"late", "tab")
+        await settle(pilot)
+        assert words(app).startswith("y  do it now")
+        await pilot.press("y")
+        await settle(pilot)
+        assert (len(submitted(fake)), fake.reason) == (1, "late")
+
+
 async def test_what_comes_to_be_recorded_comes_into_the_open_list(console: MakeApp) -> None:
     """`r` pressed before the update's end was read: the list that is open must not stay as it was then."""
     only = fleets.unit("cinnabar", stacks=("web",))
@@ -138,6 +154,10 @@ async def test_what_comes_to_be_recorded_comes_into_the_open_list(console: MakeA
         fake.show(state(one, two, going=True))
         await until(pilot, lambda: "still going on" in words(app))
         assert listing.key == "web/bbbb00002222"
+        await pilot.press("down" if listing.rows[-1].key == "web/aaaa00001111" else "up")
+        fake.show(state(one, two, fleets.release("cccc00003333", fleets.ONE, 3), going=False))
+        await until(pilot, lambda: len(listing.rows) == 3)
+        assert listing.key == "web/aaaa00001111", "a person has put it there"
 
 
 async def test_with_several_stacks_the_one_is_asked_for(console: MakeApp) -> None:

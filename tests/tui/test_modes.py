@@ -347,7 +347,7 @@ async def test_the_tour_goes_on_by_the_keys_that_it_tells(console: MakeApp) -> N
         assert "Tour" not in seen(app)
         await pilot.press("f1")
         await settle(pilot)
-        assert "Tour 1/5  x  says why" in seen(app)
+        assert "Tour 1/5 (F1 ends it)  x  says why" in seen(app)
         await pilot.press("u")
         await settle(pilot)
         await pilot.press("escape")

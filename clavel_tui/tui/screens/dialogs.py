@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar, NamedTuple, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -19,6 +19,8 @@ from clavel_tui.tui.widgets.lines import Lines
 from clavel_tui.tui.widgets.listing import Listing
 
 Answer = TypeVar("Answer")
+_LOOKING = "looking…      esc  leave everything as it is"
+_BACK = "enter, esc  back to the question"
 
 
 class Dialog(ModalScreen[Answer]):
@@ -47,14 +49,14 @@ class ConfirmScreen(Dialog[str | None]):
         Binding("w", "say_why", "Say why"),
     ]
 
-    def __init__(self, title: str, preview: Awaitable[Preview], *, asks_why: bool = True, typed: str = "") -> None:
+    def __init__(self, title: str, preview: Callable[[], Awaitable[Preview]], *, asks_why: bool = True, typed: str = "") -> None:
         """``typed``: a word that has to be typed for a yes, where it is about the whole fleet."""
         super().__init__()
         self._typed = typed
         self._writing = False
         self._title = title
         self._preview = preview
-        self._possible = False
+        self._possible = self._refused = False
         self._asks_why = asks_why
 
     def compose(self) -> ComposeResult:
@@ -64,7 +66,7 @@ class ConfirmScreen(Dialog[str | None]):
             yield Lines(classes="dialog-body")
             yield Input(placeholder="why: kept in the history; enter goes back", id="why", compact=True, max_length=300)
             yield Input(placeholder=f"type {self._typed} for yes; esc leaves everything as it is", id="typed", compact=True)
-            yield Label("looking…      esc  leave everything as it is", id="question", classes="dialog-keys", markup=False)
+            yield Label(_LOOKING, id="question", classes="dialog-keys", markup=False)
 
     def on_mount(self) -> None:
         """The preview is made behind the open dialog."""
@@ -72,17 +74,18 @@ class ConfirmScreen(Dialog[str | None]):
         self.run_worker(self._load(), exclusive=True)
 
     async def _load(self) -> None:
-        preview = await self._preview
-        self._possible = preview.possible
+        preview = await self._preview()
+        self._possible, self._refused = preview.possible, not preview.possible
         self.query_one(Lines).show(preview.lines)
-        self._ask("esc  back")
+        self._ask("")
 
-    def _ask(self, keys: str) -> None:
-        """What can be pressed now."""
+    def _ask(self, field: str) -> None:
+        """What can be pressed now; ``field``: what, while one is written into."""
         why = "      w  say why" if self._asks_why else ""
-        anew = self._possible and not self._writing
-        question = f"y  do it now      n, esc  leave everything as it is{why}" if anew else keys
-        self.query_one("#question", Label).update(question)
+        no = "esc  back" if self._refused else _LOOKING
+        yes = f"y  do it now      n, esc  leave everything as it is{why}" if self._possible else no
+        for label in self.query("#question").results(Label):
+            label.update(field if self._writing else yes)
 
     def action_answer(self, yes: bool) -> None:  # noqa: FBT001  Textual passes what the binding says
         """Yes counts only where it is possible."""
@@ -105,13 +108,17 @@ class ConfirmScreen(Dialog[str | None]):
     def _write(self, field: str) -> None:
         self._writing = True
         self.set_focus(self.query_one(field).add_class("-open"))
-        self._ask("enter  do it      esc  leave everything as it is" if field == "#typed" else "enter, esc  back to the question")
 
     @on(Input.Submitted, "#why")
     def _back(self) -> None:
-        self._writing = False
         self.query_one(Lines).focus()
-        self._ask("")
+
+    @on(events.DescendantFocus)
+    def _focused(self) -> None:
+        """Keys are written while a field has them, and answers otherwise, however it was left: by enter, tab or a click."""
+        self._writing = isinstance(self.focused, Input)
+        typed = self.focused is not None and self.focused.id == "typed"
+        self._ask("enter  do it      esc  leave everything as it is" if typed else _BACK)
 
     @on(Input.Submitted, "#typed")
     def _typed_word(self, event: Input.Submitted) -> None:
@@ -137,8 +144,7 @@ class ChooseScreen(Dialog[str | None]):
         self._title = title
         self._columns = columns
         self._read = read
-        self._placed: str | None = None
-        """Where the cursor was put by us."""
+        self._keys = ""
 
     def compose(self) -> ComposeResult:
         """Title, list, keys."""
@@ -156,13 +162,12 @@ class ChooseScreen(Dialog[str | None]):
         """Shows what can be chosen from now. A cursor that a person has put somewhere stays there."""
         choice = self._read()
         for listing in self.query(Listing):  # none while the dialog goes up or down
-            untouched = listing.key == self._placed
-            listing.show(choice.rows, select=choice.selected if untouched else None)
-            if untouched:
-                self._placed = listing.key
+            listing.show(choice.rows, select=None if listing.touched else choice.selected)
         keys = f"enter  choose      esc  back{f'      {choice.note}' if choice.note else ''}"
         for label in self.query(".dialog-keys").results(Label):
-            label.update(keys)
+            if keys != self._keys:
+                label.update(keys)
+                self._keys = keys
 
     def on_listing_chosen(self, message: Listing.Chosen) -> None:
         """Enter."""

@@ -11,11 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
-from clavel_tui.domain.commands import COMMANDS, Command
+from clavel_tui.domain.commands import COMMANDS, Command, shown_key
 from clavel_tui.tui.render.cells import Cell, Row
 from clavel_tui.tui.screens.dialogs import Dialog
 from clavel_tui.tui.screens.leaving import leave
-from clavel_tui.tui.screens.reading import shown_key
 from clavel_tui.tui.widgets.listing import Listing
 
 

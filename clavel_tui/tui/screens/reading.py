@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Footer, Label, Log
 
 from clavel_tui.domain import limits
-from clavel_tui.domain.commands import COMMANDS, MOVES
+from clavel_tui.domain.commands import COMMANDS, MOVES, shown_key
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui.render.cells import Cell, Line, line
@@ -84,11 +84,6 @@ def help_lines() -> list[Line]:
     return [line(Cell("Commands", "head")), *rows, line(""), line(Cell("Moving", "head")), *moves, line(""), *legend, *filters]
 
 
-def shown_key(key: str) -> str:
-    """A key as people write it."""
-    return {"f1": "F1", "slash": "/", "question_mark": "?", "colon": ":"}.get(key, key)
-
-
 class LogScreen(ReadingScreen):
     """A stack's logs as they come, the last LOG_LINES of them: of all its services together, or of one."""
 
@@ -137,7 +132,7 @@ class LogScreen(ReadingScreen):
             self.query_one(Log).write_lines(lines)
 
     def action_service(self) -> None:
-        """All services, then each alone, and round again; the log is read anew, so that also what was before is there."""
+        """All services, then each alone, and round again. The log is read anew, so that also what was before is there."""
         if len(self._choices) == 1:
             self.notify("this stack has one service", timeout=2)
             return

@@ -92,6 +92,8 @@ class Listing(ScrollView, can_focus=True):
         self._widths: list[int] = [len(c) for c in columns]
         self._cursor = 0
         self._moved = False
+        self.touched = False
+        """Whether a person has put the cursor somewhere."""
 
     @property
     def key(self) -> str | None:
@@ -108,9 +110,11 @@ class Listing(ScrollView, can_focus=True):
         before = self.key
         # Until somebody moved it the cursor stays on top, where the row is that wants a person most.
         wanted = select or (before if self._moved else None)
-        shown = (self._cursor, len(self._rows), list(self._widths), set(self.marks))
+        place = self._cursor
+        shown = (place, len(self._rows), list(self._widths), set(self.marks))
         self._rows = rows if isinstance(rows, Rows) else HeldRows(rows)
-        self.marks = {mark for mark in self.marks if self._rows.find(mark) is not None}
+        if self.marks:
+            self.marks &= {self._rows.key(n) for n in range(len(self._rows))}
         self._cursor = self._place(wanted)
         self._moved = self._moved or select is not None
         before_rows, self._window = self._window, self._seen_rows()
@@ -119,6 +123,8 @@ class Listing(ScrollView, can_focus=True):
             self._draw_what_differs(before_rows)
         else:
             self.refresh()
+        if self._cursor != place:
+            self.scroll_to_cursor()
         if self.key != before:
             self.post_message(self.Moved(self, self.key))
 
@@ -173,6 +179,7 @@ class Listing(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """The last column takes what is left."""
+        self._window = self._seen_rows()
         self._measure()
         self.scroll_to_cursor()
 
@@ -260,7 +267,7 @@ class Listing(ScrollView, can_focus=True):
         if not self._rows or index == self._cursor:
             return
         self._cursor = index
-        self._moved = True
+        self._moved = self.touched = True
         self.scroll_to_cursor()
         self.refresh()
         self.post_message(self.Moved(self, self.key))

@@ -99,6 +99,6 @@ class LazyRows(Rows):
         return self._made[index]
 
     def _grown(self, row: Row) -> Row:
-        for n, cell in enumerate(row.cells[:-1]):
+        for n, cell in enumerate(row.cells):
             self._widths[n] = max(self._widths[n], cell_len(cell.text))
         return row

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textual.widgets import Static
 
-from clavel_tui.domain.commands import command
+from clavel_tui.domain.commands import command, shown_key
 from clavel_tui.tui.render.cells import Cell, Line
 from clavel_tui.tui.widgets.lines import content
 
@@ -20,7 +20,7 @@ class Step(NamedTuple):
 
 STEPS = (
     Step("explain", "says why the unit under the cursor is as it is; esc comes back"),
-    Step("update", "updates its stack: the preview says exactly what would happen, y does it, esc leaves it"),
+    Step("update", "updates its stack (in the demo try electrum): a preview says what would happen; y does it, esc leaves it"),
     Step("rollback", "then enter, then y: back to the last known good, and proved on the unit"),
     Step("evaluate", "evaluates the flake: what should run on each unit; 2 shows it beside what does"),
     Step("history", "is the history: who did what, and how it ended; z on a line goes back to before it"),
@@ -44,11 +44,15 @@ class TourLine(Static):
         self.watch(self.app, "tour_step", self._show)
 
     def _show(self, step: int) -> None:
-        self.display = step <= DONE
+        self.set_class(step > DONE, "-over")
         if step < DONE:
-            key = getattr(self.app, "keys", {}).get(STEPS[step].command, command(STEPS[step].command).key)
-            text = Cell(f" {STEPS[step].text}   (F1 ends the tour)")
-            spans = [Cell(f" Tour {step + 1}/{DONE} ", "head"), Cell(f" {key} ", "away"), text]
+            end = Cell(f"({self._key('tour')} ends it)  ", "dim")
+            spans = [Cell(f" Tour {step + 1}/{DONE} ", "head"), end, Cell(self._key(STEPS[step].command), "away")]
+            spans.append(Cell(f"  {STEPS[step].text}"))
         else:
-            spans = [Cell(" That was the tour. ", "head"), Cell(" ?  shows all keys")]
+            spans = [Cell(" That was the tour. ", "head"), Cell(f" {self._key('help')}  shows all keys")]
         self.update(content([Line(tuple(spans))]))
+
+    def _key(self, ident: str) -> str:
+        """Also where the user has given the command another one."""
+        return shown_key(getattr(self.app, "keys", {}).get(ident, command(ident).key))
