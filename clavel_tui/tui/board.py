@@ -18,7 +18,6 @@ from clavel_tui.tui.render import fleet as render
 from clavel_tui.tui.render.cells import Row
 from clavel_tui.tui.widgets.rows import LazyRows, Rows
 
-SEEN_WIDTH = len("59 min")
 PANES = {"units": render.UNIT_COLUMNS, "deployments": render.DEPLOYMENT_COLUMNS, "agents": render.AGENT_COLUMNS}
 
 
@@ -59,7 +58,6 @@ class Board:
         self.tally = render.Tally(self._units)
         name = max((cell_len(unit.unit.name) for unit in self._units), default=0)
         self._widths = {pane: [name] + [0] * (len(columns) - 1) for pane, columns in PANES.items()}
-        self._widths["units"][3] = SEEN_WIDTH
 
     def _take_changed(self, before: Sequence[UnitState], changed: Iterable[int]) -> bool:
         """Whether rows come, go, or change places."""

@@ -83,3 +83,13 @@ async def test_the_last_column_keeps_its_room_beside_long_names(console: MakeApp
         await settle(pilot)
         line = next(line for line in text(app).splitlines() if "▲ degr" in line)
         assert len(line.partition("3 s")[2].strip("│ ")) >= 15, line
+
+
+async def test_no_scroll_bar_lies_upon_a_text(console: MakeApp) -> None:
+    units = [fleets.evaluated(f"unit-{n:02}") for n in range(30)]
+    app, _ = console(fleets.fleet(*units))
+    async with app.run_test(size=(60, 24)) as pilot:
+        await settle(pilot)
+        lines = [line for line in text(app).splitlines() if "unit-0" in line and "0/1" in line]
+        assert len(lines) > 3
+        assert all("unhealthy" in line or "…" in line[-5:] for line in lines), "\n".join(lines)

@@ -169,7 +169,7 @@ class Listing(ScrollView, can_focus=True):
     def _leave_room_for_the_last(self) -> None:
         """The last column says why: a third of the width is its own, and the widest of the others gives way; the first, last."""
         first, *others, last = self._widths if len(self._widths) > 1 else (0, *self._widths)
-        room = self.size.width - 1 - min(last, self.size.width // 3) - len(GAP) * (len(others) + 1)
+        room = self._room - 1 - min(last, self._room // 3) - len(GAP) * (len(others) + 1)
         while first + sum(others) > room and max((first, *others)) > NARROWEST:
             if max(others, default=0) > NARROWEST:
                 others[others.index(max(others))] -= 1
@@ -185,7 +185,15 @@ class Listing(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
-        width = self.size.width
+        return self._text_line(y, self._room).adjust_cell_length(self.size.width, self.rich_style)
+
+    @property
+    def _room(self) -> int:
+        """The width that is seen: a scroll bar lies upon the lines' ends."""
+        bar = self.scrollbar_size_vertical if len(self._rows) + 1 > self.size.height else 0
+        return self.size.width - bar
+
+    def _text_line(self, y: int, width: int) -> Strip:
         if y == 0:
             return self._line([Cell(title, "title") for title in self._columns], width, None)
         index = y - 1 + self.scroll_offset.y
