@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clavel_tui.domain.model import Model
 
 
@@ -176,3 +178,8 @@ def command(ident: str) -> Command:
 def shown_key(key: str) -> str:
     """A key as people write it."""
     return {"f1": "F1", "slash": "/", "question_mark": "?", "colon": ":"}.get(key, key)
+
+
+def key_of(ident: str, keys: Mapping[str, str]) -> str:
+    """The key of a command as people write it, also where the user has given it another one."""
+    return shown_key(keys.get(ident, command(ident).key))

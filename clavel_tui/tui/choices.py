@@ -123,18 +123,15 @@ def _state(view: StackView) -> Cell:
     return Cell("■ HELD", "warn") if view.held else Cell("")
 
 
-def release_rows(unit: UnitState, said: str | None) -> tuple[list[Row], str | None]:
-    """A row for each release of the stack that is meant, or of all; and the key of the last known good."""
+def releases(unit: UnitState, said: str | None, running: Collection[Operation]) -> Choice:
+    """What a rollback can go to: the releases of the stack that is meant, or of all; the last known good is preselected.
+
+    While something goes on there, that is said, since what it brings is not in the list yet.
+    """
     views = [v for v in unit.stacks if not said or v.name == said]
     rows = [_release_row(v, n) for v in views for n in range(len(v.releases))]
     likely = next((v for v in views if v.name == stack(unit, said)), None)
-    candidates = [v for v in ([likely] if likely else []) + views if v.good]
-    return rows, f"{candidates[0].name}/{candidates[0].good}" if candidates else None
-
-
-def releases(unit: UnitState, said: str | None, running: Collection[Operation]) -> Choice:
-    """What a rollback can go to; while something goes on there, that is said, since what it brings is not in the list yet."""
-    rows, good = release_rows(unit, said)
+    good = next((f"{v.name}/{v.good}" for v in ([likely] if likely else []) + views if v.good), None)
     note = "" if good else "no recorded good release can be restored here"
     return Choice(rows, good, f"{next(iter(running)).request.sentence} is still going on" if running else note)
 

@@ -13,6 +13,7 @@ from clavel_tui.tui.app import ClavelApp
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.test_keys import settle
+from tests.tui.test_modes import full
 
 Press = Callable[[Pilot[Any]], Awaitable[None]]
 
@@ -63,13 +64,11 @@ def everything() -> FleetState:
 
 
 def opened(console: MakeApp, state: FleetState | None = None) -> ClavelApp:
-    """The console of that fleet, with deployments, sources, and a past."""
-    app, fake = console(state or everything())
-    fake.recorded = [fleets.recorded("cinnabar", n, days=9 - n, dirty=n == 2) for n in (3, 2, 1)]
+    """The console of that fleet, with a second source to choose from."""
+    app, fake = full(console, state or everything())
     other = fleets.source_state(failed=False)
     second = other.source.model_copy(update={"name": "laptops", "url": "git+file:///laptops"})
-    fake.source_states = [fleets.source_state(), other.model_copy(update={"source": second})]
-    fake.past = [fleets.operation(fleets.Outcome.RETURNED, text="it went bad: back at release aaaa00001111, and verified")]
+    fake.source_states.append(other.model_copy(update={"source": second}))
     return app
 
 

@@ -11,7 +11,7 @@ from clavel_tui.tui.board import Board
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.test_keys import settle
-from tests.tui.test_matrix import text
+from tests.tui.test_modes import seen
 
 FILTERS = ("", "health:failed", "drift:yes", "stack:web", "node-1", "!tag:pi")
 
@@ -72,7 +72,7 @@ async def test_one_changed_unit_leaves_the_picture_of_a_console_that_begins_anew
             fake.show(after)
             await pilot.pause(0.3)
             await settle(pilot)
-            pictures.append(text(app))
+            pictures.append(seen(app))
     assert "rpi-box-01  ✗ failed" in pictures[0]
     assert pictures[0] == pictures[1]
 
@@ -81,7 +81,7 @@ async def test_the_last_column_keeps_its_room_beside_long_names(console: MakeApp
     app, _ = console(fleets.odd())
     async with app.run_test(size=(60, 20)) as pilot:
         await settle(pilot)
-        line = next(line for line in text(app).splitlines() if "▲ degr" in line)
+        line = next(line for line in seen(app).splitlines() if "▲ degr" in line)
         assert len(line.partition("3 s")[2].strip("│ ")) >= 15, line
 
 
@@ -90,6 +90,6 @@ async def test_no_scroll_bar_lies_upon_a_text(console: MakeApp) -> None:
     app, _ = console(fleets.fleet(*units))
     async with app.run_test(size=(60, 24)) as pilot:
         await settle(pilot)
-        lines = [line for line in text(app).splitlines() if "unit-0" in line and "0/1" in line]
+        lines = [line for line in seen(app).splitlines() if "unit-0" in line and "0/1" in line]
         assert len(lines) > 3
         assert all("unhealthy" in line or "…" in line[-5:] for line in lines), "\n".join(lines)

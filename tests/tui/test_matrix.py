@@ -22,6 +22,7 @@ from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.scenes import MODES, SCENES, opened, press
 from tests.tui.test_keys import settle
+from tests.tui.test_modes import seen
 
 
 @pytest.fixture
@@ -68,11 +69,6 @@ def _paint(colour: Color | None, otherwise: str | None) -> Paint:
     return Paint(*colour.get_truecolor())
 
 
-def text(app: ClavelApp) -> str:
-    """The words of the screen."""
-    return "\n".join("".join(piece.text for piece in line) for line in pieces(app))
-
-
 def check(app: ClavelApp, size: tuple[int, int]) -> None:
     """What holds of every picture."""
     lines = pieces(app)
@@ -92,7 +88,7 @@ def check(app: ClavelApp, size: tuple[int, int]) -> None:
     assert len(lines) == size[1]
     if isinstance(app.screen, ModalScreen):
         place = app.screen.query_one(".dialog").region
-        inside = [line[place.x : place.right] for line in text(app).splitlines()[place.y : place.bottom]]
+        inside = [line[place.x : place.right] for line in seen(app).splitlines()[place.y : place.bottom]]
         assert any("esc" in line for line in inside), "a dialog without a way out:\n" + "\n".join(inside)
 
 
@@ -133,7 +129,7 @@ async def in_themes(app: ClavelApp, pilot: Pilot[None]) -> None:
         app.theme = theme.name
         await settle(pilot)
         check(app, SIZES[1])
-        said.add(text(app))
+        said.add(seen(app))
     assert len(said) == 1, "\n".join(said)
 
 
@@ -142,7 +138,7 @@ async def still(pilot: Pilot[None]) -> None:
     app = pilot.app
     assert isinstance(app, ClavelApp)
     before = ""
-    while (now := text(app)) != before:
+    while (now := seen(app)) != before:
         before = now
         await settle(pilot)
 

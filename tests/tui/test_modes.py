@@ -7,6 +7,7 @@ from textual.widgets import Input
 
 from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Request, Verb
+from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen
 from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
@@ -27,8 +28,9 @@ def seen(app: ClavelApp) -> str:
     return "\n".join("".join(s.text for s in strip) for strip in app.screen._compositor.render_strips(app.size))
 
 
-def full(console: MakeApp) -> tuple[ClavelApp, FakeFleet]:
-    app, fake = console(fleets.fleet(fleets.evaluated(), *fleets.eleven().units[1:]))
+def full(console: MakeApp, state: FleetState | None = None) -> tuple[ClavelApp, FakeFleet]:
+    """A console whose fleet, by itself or the given one, has deployments, a source and a past."""
+    app, fake = console(state or fleets.fleet(fleets.evaluated(), *fleets.eleven().units[1:]))
     fake.recorded = [fleets.recorded("cinnabar", n, days=9 - n, dirty=n == 2) for n in (3, 2, 1)]
     fake.source_states = [fleets.source_state()]
     fake.past = [fleets.operation(fleets.Outcome.RETURNED, text="it went bad: back at release aaaa00001111, and verified")]

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
-from clavel_tui.domain.commands import COMMANDS, Command, shown_key
+from clavel_tui.domain.commands import COMMANDS, Command, key_of
 from clavel_tui.tui.render.cells import Cell, Row
 from clavel_tui.tui.screens.dialogs import Dialog
 from clavel_tui.tui.screens.leaving import leave
@@ -56,7 +56,7 @@ class PaletteScreen(Dialog[str | None]):
     def _row(self, command: Command) -> Row:
         why = self._disabled(command.id)
         what = Cell(f"not now: {why}", "warn") if why else Cell(command.tooltip, "dim")
-        return Row(command.id, (Cell(command.name, "head"), Cell(shown_key(self._keys.get(command.id, command.key))), what))
+        return Row(command.id, (Cell(command.name, "head"), Cell(key_of(command.id, self._keys)), what))
 
     def action_move(self, by: int) -> None:
         """The cursor of the list, while the field has the keys."""

@@ -23,9 +23,9 @@ class Rows(Sequence[Row]):
     def key(self, index: int) -> str:
         """Of one row, without making it."""
 
-    @abstractmethod
     def find(self, key: str) -> int | None:
         """Where the row of that key is."""
+        return next((n for n in range(len(self)) if self.key(n) == key), None)
 
 
 class HeldRows(Rows):
@@ -43,10 +43,6 @@ class HeldRows(Rows):
     def key(self, index: int) -> str:
         """See Rows."""
         return self._rows[index].key
-
-    def find(self, key: str) -> int | None:
-        """See Rows."""
-        return next((n for n, row in enumerate(self._rows) if row.key == key), None)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -78,10 +74,6 @@ class LazyRows(Rows):
     def key(self, index: int) -> str:
         """See Rows."""
         return self._key(index)
-
-    def find(self, key: str) -> int | None:
-        """See Rows."""
-        return next((n for n in range(self._count) if self._key(n) == key), None)
 
     def __len__(self) -> int:
         return self._count

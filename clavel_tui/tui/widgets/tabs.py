@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.widgets import Static
 
-from clavel_tui.domain.commands import COMMANDS
+from clavel_tui.domain.commands import COMMANDS, key_of
 from clavel_tui.tui.render.cells import Cell, Line
 from clavel_tui.tui.widgets.lines import content
 
@@ -23,6 +23,6 @@ class Tabs(Static):
         keymap = getattr(self.app, "keys", {})
         spans: list[Cell] = []
         for one in MODES:
-            text = f"{keymap.get(one.id, one.key)} {one.name}"
+            text = f"{key_of(one.id, keymap)} {one.name}"
             spans.append(Cell(f"[{text}]", "head") if one.id == self._mode else Cell(f" {text} ", "dim"))
         self.update(content([Line(tuple(spans))]))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from textual.widgets import Static
 
-from clavel_tui.domain.commands import command, shown_key
+from clavel_tui.domain.commands import key_of
 from clavel_tui.tui.render.cells import Cell, Line
 from clavel_tui.tui.widgets.lines import content
 
@@ -54,5 +54,4 @@ class TourLine(Static):
         self.update(content([Line(tuple(spans))]))
 
     def _key(self, ident: str) -> str:
-        """Also where the user has given the command another one."""
-        return shown_key(getattr(self.app, "keys", {}).get(ident, command(ident).key))
+        return key_of(ident, getattr(self.app, "keys", {}))
