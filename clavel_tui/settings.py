@@ -25,6 +25,7 @@ KEYS: dict[str, tuple[type, str]] = {
     "theme": (str, f"one of {', '.join(THEMES)}"),
     "nix": (str, "the program that evaluates, such as /run/current-system/sw/bin/nix"),
     "evaluator_mib": (int, "the memory in MiB that one evaluator may have; 0 for no bound"),
+    "signing_key": (str, "the file of a key that `nix store sign` takes; what is copied to units is signed with it"),
     "keys": (dict, 'a table of command ids and keys, such as update = "U"'),
 }
 
@@ -37,6 +38,7 @@ class Config:
     theme: str = ""
     nix: str = ""
     evaluator_mib: int | None = None
+    signing_key: str = ""
     keys: dict[str, str] = field(default_factory=dict)
 
 
@@ -54,6 +56,7 @@ class Settings:
     keys: tuple[tuple[str, str], ...] = ()
     nix: str = "nix"
     evaluator_mib: int = limits.EVALUATOR_MIB
+    signing_key: str = ""
     tour: bool = False
 
     @classmethod
@@ -75,6 +78,7 @@ class Settings:
             theme=user.theme or system.theme,
             keys=tuple({**system.keys, **user.keys}.items()),
             nix=user.nix or system.nix or "nix",
+            signing_key=user.signing_key or system.signing_key,
             evaluator_mib=next((c.evaluator_mib for c in (user, system) if c.evaluator_mib is not None), limits.EVALUATOR_MIB),
         )
 

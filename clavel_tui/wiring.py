@@ -112,7 +112,7 @@ class Wiring:
         from clavel_tui.history import MIGRATIONS, Journal
         from clavel_tui.history.deployments import Deployments
         from clavel_tui.history.mutes import Mutes
-        from clavel_tui.nix import Evaluator
+        from clavel_tui.nix import Evaluator, Workshop
         from clavel_tui.operations import InProcessFleet
         from clavel_tui.operations.parts import Clock, Parts
         from clavel_tui.remote.jobs import JobClient, JobScripts
@@ -135,6 +135,8 @@ class Wiring:
         keys = None if read_only else KeyInstaller(runner, key_scripts)
         settings = self.settings
         evaluator = None if read_only else Evaluator(LocalRunner(secrets), settings.nix, settings.evaluator_mib)
+        roots = settings.database.with_name("roots")
+        workshop = None if read_only else Workshop(runner, settings.nix, settings.ssh_files, roots, settings.signing_key)
         name = _runner_name(os.getpid())
         parts = Parts(
             fleet=inventory,
@@ -146,6 +148,8 @@ class Wiring:
             deployments=Deployments(database, time.time),
             mutes=Mutes(database),
             evaluator=evaluator,
+            workshop=workshop,
+            nix=settings.nix,
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),
             runner_name=name,

@@ -37,11 +37,11 @@ async def change(context: Context) -> int:
         if args.dry_run:
             return EXIT_CODES[Outcome.REFUSED] if refused else 0
         if not good:
-            return _report(context, [], refused)
+            return report(context, [], refused)
         if not args.yes and not output.confirmed(f"{args.verb} {len(good)} stack{'s' if len(good) > 1 else ''} now?"):
             return EXIT_CODES[Outcome.CANCELLED]
-        done = await asyncio.gather(*(_carry(client, plan, context) for plan in good))
-    return _report(context, done, refused)
+        done = await asyncio.gather(*(carry(client, plan, context) for plan in good))
+    return report(context, done, refused)
 
 
 def _requests(context: Context) -> list[Request]:
@@ -82,7 +82,8 @@ def _preview(plan: Plan) -> None:
         output.note(f"  note: {text}")
 
 
-async def _carry(client: FleetClient, plan: Plan, context: Context) -> Operation:
+async def carry(client: FleetClient, plan: Plan, context: Context) -> Operation:
+    """Runs one confirmed plan to its end, and tells its steps."""
     ident = await client.submit(plan, clean(context.args.reason or "", 300))
     telling = asyncio.create_task(_tell(client, ident, plan))
     try:
@@ -105,7 +106,8 @@ def _line(event: Event) -> str:
     return {"step": f"· {event.text}", "say": event.text, "warn": f"! {event.text}", "state": event.text}.get(event.kind, "")
 
 
-def _report(context: Context, done: Sequence[Operation], refused: Sequence[Plan]) -> int:
+def report(context: Context, done: Sequence[Operation], refused: Sequence[Plan]) -> int:
+    """The outcomes as the result; returns the exit code that stands for them all."""
     if context.json:
         output.as_json(
             {
@@ -115,7 +117,7 @@ def _report(context: Context, done: Sequence[Operation], refused: Sequence[Plan]
         )
     else:
         for o in done:
-            output.result(f"{o.request.unit} {o.request.stack}: {o.word}: {o.text}")
+            output.result(f"{' '.join(filter(None, (o.request.unit, o.request.stack)))}: {o.word}: {o.text}")
     codes = {EXIT_CODES[o.outcome or Outcome.UNKNOWN] for o in done} | ({EXIT_CODES[Outcome.REFUSED]} if refused else set())
     return codes.pop() if len(codes) == 1 else SEVERAL
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+Put = Callable[[str], None]
+"""Takes one line."""
 
 
 def result(text: str) -> None:

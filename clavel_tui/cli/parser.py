@@ -26,6 +26,7 @@ def build() -> argparse.ArgumentParser:
     _verb(verbs, "show", "everything that is known of one unit").add_argument("name", metavar="UNIT")
     _changes(verbs)
     _evaluating(verbs)
+    _systems(verbs)
     logs = _choosing(_verb(verbs, "logs", "a stack's logs"))
     logs.add_argument("stack", metavar="STACK")
     logs.add_argument("--service")
@@ -111,7 +112,10 @@ def _evaluating(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _changes(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     words = {
         "update": ("update", "put the repository's files and pull newer images; what goes bad returns by itself"),
-        "rollback": ("rollback", "back to the last known good release, or to any recorded one; the stack is then held"),
+        "rollback": (
+            "rollback",
+            "back to the last known good, or to anything recorded: a stack, or where none is named the system",
+        ),
         "hold": ("hold", "hold the stack at what runs"),
         "release": ("unhold", "release the hold"),
         "restart": ("restart", "restart the stack, or one service"),
@@ -122,7 +126,7 @@ def _changes(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     for name, (operation, text) in words.items():
         parser = _choosing(_verb(verbs, name, text))
         parser.set_defaults(operation=operation)
-        parser.add_argument("stack", metavar="STACK")
+        parser.add_argument("stack", metavar="STACK", nargs="?" if name == "rollback" else None)
         parser.add_argument("--reason", help="why; kept in the journal")
         parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
         parser.add_argument("--dry-run", action="store_true", help="preview only")
@@ -135,3 +139,37 @@ def _changes(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             parser.add_argument(
                 "--to", metavar="RELEASE", required=name == "forget", help="its id, or an unmistakable beginning of it"
             )
+        if name == "rollback":
+            _confirming(parser)
+
+
+def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = {
+        "deploy": "build, copy, preview, activate; it returns by itself unless it is well and can be reached again",
+        "prepare": "build and copy what `deploy` would activate; what runs stays as it is",
+        "diff": "packages that a deployment would add, remove and change; exit code 1 where it would",
+    }
+    for name, text in words.items():
+        parser = _verb(verbs, name, text)
+        parser.set_defaults(operation="prepare" if name == "prepare" else "deploy")
+        parser.add_argument("units", metavar="UNIT", nargs="*")
+        parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
+        parser.add_argument(
+            "--to", metavar="DEPLOYMENT", help="NAME@ID, a generation's number or a store path; else what should run"
+        )
+        if name == "deploy":
+            parser.add_argument("--mode", choices=("switch", "test", "boot"), help="test: until the next boot; boot: from it on")
+            parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+            parser.add_argument("--dry-run", action="store_true", help="preview only: nothing is built or copied")
+            _confirming(parser)
+        if name != "diff":
+            parser.add_argument("--reason", help="why; kept in the journal")
+    text = "what a unit can be brought back to: generations and deployments, with where each came from"
+    _verb(verbs, "generations", text).add_argument("name", metavar="UNIT")
+
+
+def _confirming(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--confirm-timeout", type=int, metavar="SECONDS", help="how long a unit waits to be reached again before it returns"
+    )
+    parser.add_argument("--no-confirm", action="store_true", help="do not wait to be reached again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clavel_tui.cli import change, evaluation, init, key, look, units
+from clavel_tui.cli import change, deploy, evaluation, init, key, look, units
 from clavel_tui.cli.context import Context
 
 VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
@@ -25,5 +25,10 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "install-key": key.install_key,
     "check": look.check,
     "completion": look.completion,
-    **dict.fromkeys(("update", "rollback", "restart", "stop", "remove", "hold", "release", "forget"), change.change),
+    "deploy": deploy.deploy,
+    "prepare": deploy.prepare,
+    "diff": deploy.diff,
+    "generations": deploy.generations,
+    "rollback": deploy.rollback,
+    **dict.fromkeys(("update", "restart", "stop", "remove", "hold", "release", "forget"), change.change),
 }

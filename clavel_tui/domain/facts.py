@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.release import Held, Release
+from clavel_tui.domain.system import SystemRecord
 
 
 class Disk(Model):
@@ -113,6 +114,12 @@ class Facts(Model):
     profile: str = ""
     generations: tuple[tuple[int, str], ...] = ()
     nix: str = ""
+    reboot_due: tuple[str, ...] = ()
+    """Parts of the running system that are not those it was booted with: kernel, initrd, kernel-modules."""
+    systems: tuple[SystemRecord, ...] = ()
+    """Closures that were deployed here, the oldest first, as the unit remembers them."""
+    rooted: tuple[str, ...] = ()
+    """Closures that our roots keep on the unit, and that are there."""
     docker: str = ""
     """The engine's version; ``missing`` or ``silent`` where there is none to tell."""
     docker_error: str = ""

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.outcome import WORDS, Outcome
+from clavel_tui.domain.system import Mode, SystemPlan
 
 
 class Verb(StrEnum):
@@ -19,6 +20,10 @@ class Verb(StrEnum):
     HOLD = "hold"
     UNHOLD = "unhold"
     FORGET = "forget"
+    DEPLOY = "deploy"
+    """A unit's whole system, as ROLLBACK is where no stack is named."""
+    PREPARE = "prepare"
+    """Build and copy, so that a preview can tell what a deployment would change; what runs stays as it is."""
     EVALUATE = "evaluate"
     """A Source: its name stands where that of a stack does, and no unit is touched."""
 
@@ -44,7 +49,10 @@ class Origin(Model):
 
 
 class Request(Model):
-    """What a person asks for: a verb on a stack of a unit. Nothing in it was looked up yet."""
+    """What a person asks for: a verb on a stack of a unit, or on its whole system where ``stack`` is empty.
+
+    Nothing in it was looked up yet. ``release``: to what; for a system a Deployment, a generation's number or a store path.
+    """
 
     unit: str
     stack: str
@@ -53,10 +61,15 @@ class Request(Model):
     service: str = ""
     unhold: bool = False
     reason: str = ""
+    mode: Mode = Mode.SWITCH
+    confirm: int | None = None
+    """Seconds to wait for a word over a new connection; None: as unit.toml says."""
 
     @property
     def sentence(self) -> str:
-        """As people say it: `update web on cinnabar`, `evaluate fleet`."""
+        """As people say it: `update web on cinnabar`, `evaluate fleet`, `deploy cinnabar`."""
+        if not self.stack:
+            return f"{self.verb.value} {self.unit}{f' to {self.release}' if self.release else ''}"
         return f"{self.verb.value} {self.stack}{f' on {self.unit}' if self.unit else ''}"
 
 
@@ -92,6 +105,8 @@ class Plan(Model):
     release: str = ""
     """The whole id of the release that a rollback goes to."""
     born: str = ""
+    system: SystemPlan | None = None
+    """What a deployment would change, where the whole system is meant."""
 
 
 class Operation(Model):

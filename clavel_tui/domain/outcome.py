@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     """Some of its units, and not all."""
     RETURNED = "returned"
     """It went bad and returned to the recorded release by itself, verified."""
+    NEEDS_REBOOT = "needs-reboot"
+    """It could not be activated while the unit runs: it comes up at the next boot."""
     REFUSED = "refused"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
@@ -35,6 +37,7 @@ EXIT_CODES: dict[Outcome, int] = {
     Outcome.CANCELLED: 7,
     Outcome.INTERRUPTED: 8,
     Outcome.UNKNOWN: 9,
+    Outcome.NEEDS_REBOOT: 10,
     Outcome.NEVER_STARTED: 11,
 }
 """Exit codes of the CLI. 2 is wrong usage or a fleet that cannot be read; 4 is several units with different outcomes."""
@@ -45,6 +48,7 @@ WORDS: dict[Outcome, str] = {
     Outcome.FAILED: "failed",
     Outcome.UNITS_FAILED: "some units failed",
     Outcome.RETURNED: "returned by itself",
+    Outcome.NEEDS_REBOOT: "needs a reboot",
     Outcome.REFUSED: "refused",
     Outcome.CANCELLED: "cancelled",
     Outcome.INTERRUPTED: "interrupted",

@@ -32,3 +32,12 @@ def age(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds // size:.0f} {word}"
     return f"{max(seconds, 0):.0f} s"
+
+
+def size(count: int, *, sign: bool = False) -> str:
+    """Bytes in the unit that reads best: `812 B`, `12.3 MiB`; with ``sign`` as a difference: `+12.3 MiB`."""
+    value, words = float(abs(count)), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(words) > 1:  # noqa: PLR2004
+        value, words = value / 1024, words[1:]
+    before = "-" if count < 0 else "+" * sign
+    return f"{before}{value:.0f} {words[0]}" if words[0] == "B" else f"{before}{value:.1f} {words[0]}"

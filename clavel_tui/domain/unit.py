@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.source import Source
+from clavel_tui.domain.system import SystemSettings
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -69,15 +70,29 @@ class Stack(Model):
 
 
 class Check(Model):
-    """Something that must hold on the unit: a systemd unit that is active, or a command that exits 0."""
+    """Something that must hold: just one of the four.
+
+    On the unit itself a systemd unit that is active, or a command that exits 0; seen from the workstation a TCP port that
+    accepts, or a URL that answers with ``status``.
+    """
 
     systemd: str = ""
     command: str = ""
+    tcp: int = Field(0, ge=0, le=65535)
+    http: str = ""
+    status: int = Field(200, ge=100, le=599)
 
     @property
     def line(self) -> str:
         """As the probe's fragment reads it."""
+        if self.outside:
+            return f"http {self.http} {self.status}" if self.http else f"tcp {self.tcp}"
         return f"systemd {self.systemd}" if self.systemd else f"command {self.command}"
+
+    @property
+    def outside(self) -> bool:
+        """It is looked at from the workstation."""
+        return bool(self.tcp or self.http)
 
 
 class Unit(Model):
@@ -103,6 +118,12 @@ class Unit(Model):
     docker_config: str = ""
     substituters: tuple[str, ...] = ()
     substituters_public_keys: tuple[str, ...] = ()
+    system: SystemSettings = SystemSettings()
+
+    @property
+    def has_system(self) -> bool:
+        """Its whole system is a Nix closure."""
+        return self.type in {UnitType.NIXOS, UnitType.DARWIN}
 
     def stack(self, name: str) -> Stack | None:
         """The stack of that name, if the fleet's files name it."""

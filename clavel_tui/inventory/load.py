@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.unit import Fleet, Stack, Unit
 from clavel_tui.inventory.flakes import sources
-from clavel_tui.inventory.schema import CheckTable, FleetFile, SourceTable, StackTable, UnitFile
+from clavel_tui.inventory.schema import CheckTable, FleetFile, SourceTable, StackTable, SystemTable, UnitFile
 
 M = TypeVar("M", bound=BaseModel)
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -105,6 +105,7 @@ def _nearest(model: type[BaseModel], key: str) -> str:
 def _table(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The table in which that key stands."""
     tables: dict[str, type[BaseModel]] = {"stacks": StackTable, "checks": CheckTable, "sources": SourceTable}
+    tables["system"] = SystemTable
     return tables.get(str(loc[0]), model) if len(loc) > 1 else model
 
 
@@ -118,8 +119,8 @@ def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) 
     found = (_stack(name, table, folder, stack_root, problems) for name, table in sorted(tables.items()))
     stacks = [stack for stack in found if stack]
     for n, check in enumerate(said.checks):
-        if bool(check.systemd) == bool(check.command):
-            problems.append(Problem(str(file), f"checks.{n}", None, "must say either systemd or command, and not both"))
+        if check.kinds != 1:
+            problems.append(Problem(str(file), f"checks.{n}", None, "must say just one of systemd, command, tcp and http"))
     return Unit(
         **said.model_dump(exclude={"stacks", "checks"}),
         stacks=tuple(stacks),

@@ -57,14 +57,35 @@ class StackTable(_File):
 
 
 class CheckTable(_File):
-    """One of ``[[checks]]``: either ``systemd`` or ``command``."""
+    """One of ``[[checks]]``: one of ``systemd``, ``command``, ``tcp`` and ``http``."""
 
     systemd: Line = ""
     command: Line = ""
+    tcp: int = Field(0, ge=0, le=65535, strict=True)
+    http: str = Field("", pattern=r"^(https?://[^\s]+)?$")
+    status: int = Field(200, ge=100, le=599, strict=True)
+
+    @property
+    def kinds(self) -> int:
+        """How many of the four are said."""
+        return sum(bool(said) for said in (self.systemd, self.command, self.tcp, self.http))
 
     def check(self) -> Check:
         """As the domain has it."""
-        return Check(systemd=self.systemd, command=self.command)
+        return Check(**self.model_dump())
+
+
+class SystemTable(_File):
+    """``[system]``. Every key may be left out."""
+
+    model_config = ConfigDict(strict=True)
+
+    confirm_seconds: int = Field(60, ge=0, le=3600)
+    check_seconds: int = Field(60, ge=0, le=3600)
+    grace_seconds: int = Field(3, ge=0, le=600)
+    activate_seconds: int = Field(900, ge=10, le=7200)
+    on_failure: str = Field("return", pattern="^(return|leave)$")
+    keep_roots: int = Field(5, ge=2, le=100)
 
 
 Words = Annotated[list[Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]+$")]], Field(default_factory=list)]
@@ -87,6 +108,7 @@ class UnitFile(_File):
     metadata: dict[str, str] = {}
     stacks: dict[StackName, StackTable] = {}
     checks: list[CheckTable] = []
+    system: SystemTable = SystemTable()
     tools: list[str] = []
     state: str = Field("/var/lib/clavel", pattern=r"^/[^\s]+$")
     docker_config: str = ""

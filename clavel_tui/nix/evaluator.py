@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.source import Attribute, Fault, Listing, Lock
 from clavel_tui.domain.unit import Unit, UnitType
-from clavel_tui.nix import messages
+from clavel_tui.nix import here, messages
 from clavel_tui.nix.schema import attribute
 from clavel_tui.remote.effects import Query
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.runner import QueryRunner
-from clavel_tui.remote.target import Target
 
 EXTRACTOR = "1"
 """Of extract.nix: a memo of another one is not used."""
@@ -62,8 +59,7 @@ class Evaluator:
         self._runner = runner
         self._program = program
         self._memory_mib = memory_mib
-        # The user's own PATH: Nix may be installed for him alone, and it starts his git.
-        self._here = Target("workstation", "local", tools=tuple(filter(None, os.environ.get("PATH", "").split(":"))))
+        self._here = here.workstation()
 
     async def lock(self, url: str) -> Lock:
         """What the reference means now; no evaluator is started, and its lock file is not touched.
@@ -74,7 +70,7 @@ class Evaluator:
         lines: list[str] = []
         # What a name elsewhere means now, and not what it meant within the last hour.
         words = (self._program, url, *([] if _LOCAL.match(url) else ["--refresh"]))
-        query = Query.script("nix flake metadata", _file("lock.sh"), *words, timeout=limits.LOCK_S, elevated=False)
+        query = Query.script("nix flake metadata", here.text("lock.sh"), *words, timeout=limits.LOCK_S, elevated=False)
         try:
             result = await self._runner.query(self._here, query, lines.append)
         except RemoteError as error:
@@ -145,11 +141,12 @@ class Evaluator:
         for name, set_ in batch:
             sets.setdefault(set_, []).append(name)
         request = json.dumps({"url": lock.url, "dir": lock.dir, "sets": sets})
-        expression = f"({_file('extract.nix')}) {_nix_string(request)}"
+        expression = f"({here.text('extract.nix')}) {_nix_string(request)}"
         # A dirty tree has no reference that names its content, so Nix takes it only where it may be impure.
         purity = ["--impure"] if not lock.pinned else []
         words = (self._program, str(self._memory_mib * 1024), "eval", "--json", *purity, "--expr", expression)
-        return Query.script("nix eval", _file("evaluate.sh"), *words, timeout=limits.EVALUATOR_S, elevated=False, hold_stdin=True)
+        text = here.text("evaluate.sh")
+        return Query.script("nix eval", text, *words, timeout=limits.EVALUATOR_S, elevated=False, hold_stdin=True)
 
 
 @dataclass(frozen=True)
@@ -247,7 +244,3 @@ def _nix_string(text: str) -> str:
     for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("${", "\\${")):
         text = text.replace(plain, escaped)
     return f'"{text}"'
-
-
-def _file(name: str) -> str:
-    return resources.files("clavel_tui.nix").joinpath(name).read_text(encoding="utf-8")

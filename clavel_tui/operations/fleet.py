@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from clavel_tui.compose import ask
+from clavel_tui.compose.job import stack_bundle
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError, StoreRefusedError
 from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Evaluation, Source
+from clavel_tui.domain.system import SystemPlan
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 from clavel_tui.history import JournalError
@@ -27,6 +29,7 @@ from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
 from clavel_tui.operations.run import Run
+from clavel_tui.operations.system_run import SystemRun
 from clavel_tui.operations.watch import Watch
 from clavel_tui.probe.frozen import frozen_probe
 from clavel_tui.remote.errors import RemoteError
@@ -37,6 +40,8 @@ from clavel_tui.remote.trust import SshFiles, append_host_key, first_contact
 TAIL_S = 0.2
 """Between two looks for new events in the journal: other consoles write there as well."""
 RECONCILE_S = 5.0
+_HERE = {Verb.EVALUATE, Verb.PREPARE}
+"""They run on this workstation alone: with their console they are gone."""
 
 
 class InProcessFleet:
@@ -50,6 +55,7 @@ class InProcessFleet:
         self._planner = Planner(parts, self._watch)
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
+        self._preparing: dict[str, SystemRun] = {}
         self._seen_seq = 0
         self._known_seq = -1
         self._moved = -1
@@ -180,11 +186,21 @@ class InProcessFleet:
         if plan.refusal:
             raise RefusedError(plan.refusal)
         unit, jobs = self._unit(plan.request.unit), self._jobs()
+        if plan.system:
+            return await self._deploy(plan, plan.system, unit, jobs, reason)
         stack = unit.stack(plan.request.stack) or self._unknown_stack(unit, plan.request.stack)
         files = await asyncio.to_thread(stack_files, Path(stack.source)) if plan.request.verb is Verb.UPDATE else {}
         operation = await self._begin(plan.request, reason, plan.born)
         run = Run(self._parts, jobs, self._watch, unit, operation)
-        self._track(operation.id, unit.name, run.from_the_start(plan, stack, files))
+        bundle = stack_bundle(operation.id, plan, stack, operation.origin, self._parts.clock.wall(), files)
+        self._track(operation.id, unit.name, run.from_the_start(bundle))
+        return operation.id
+
+    async def _deploy(self, plan: Plan, system: SystemPlan, unit: Unit, jobs: JobClient, reason: str) -> str:
+        operation = await self._begin(plan.request, reason, plan.born)
+        run = SystemRun(self._parts, Run(self._parts, jobs, self._watch, unit, operation), unit, plan, system)
+        self._preparing[operation.id] = run
+        self._track(operation.id, unit.name, run.carry())
         return operation.id
 
     async def _begin(self, request: Request, reason: str, born: str = "") -> Operation:
@@ -232,10 +248,11 @@ class InProcessFleet:
         found = await self._parts.journal.operation(operation)
         if found is None or found.state is State.SETTLED:
             return "that operation has ended already"
-        if found.request.verb is Verb.EVALUATE:
+        preparing = found.id in self._preparing and self._preparing[found.id].preparing
+        if preparing or found.request.verb in _HERE:
             if task := self._runs.get(found.id):
                 task.cancel()
-            return "it is stopped" if task else "another console evaluates: it is cancelled there"
+            return "it is stopped" if task else "another console does it: it is cancelled there"
         try:
             await self._jobs().leave_word(self._parts.target(self._unit(found.request.unit)), found.id, "cancel")
         except RemoteError as error:
@@ -346,7 +363,7 @@ class InProcessFleet:
                 continue
             if not mine and (self._parts.is_alive(runner) or not await self._parts.journal.adopt(operation.id, runner)):
                 continue
-            if operation.request.verb is Verb.EVALUATE:
+            if operation.request.verb in _HERE:
                 await self._parts.journal.settle(_ended_with_its_console(operation, self._parts.clock.wall()))
                 continue
             unit = self._parts.fleet.unit(operation.request.unit)
@@ -391,8 +408,8 @@ class InProcessFleet:
 
 
 def _ended_with_its_console(operation: Operation, at: float) -> Operation:
-    """An evaluation runs on the workstation: with its console it is gone."""
-    text = "the console ended meanwhile; nothing was recorded"
+    said = "nothing was recorded" if operation.request.verb is Verb.EVALUATE else "nothing that runs was changed"
+    text = f"the console ended meanwhile; {said}"
     return operation.model_copy(update={"state": State.SETTLED, "outcome": Outcome.INTERRUPTED, "text": text, "ended": at})
 
 

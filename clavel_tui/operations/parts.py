@@ -12,7 +12,7 @@ from clavel_tui.domain.unit import Fleet, Unit
 from clavel_tui.history import Journal
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.mutes import Mutes
-from clavel_tui.nix import Evaluator
+from clavel_tui.nix import Evaluator, Workshop
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
 from clavel_tui.remote.keys import KeyInstaller
@@ -32,7 +32,8 @@ class Clock:
 class Parts:
     """One fleet's parts.
 
-    ``jobs``, ``keys`` and ``evaluator`` are None in a console that may only look, and ``read_only`` says who wants it so.
+    ``jobs``, ``keys``, ``evaluator`` and ``workshop`` are None in a console that may only look, and ``read_only`` says who
+    wants it so. ``nix``: the program on the workstation.
     ``checkpoint`` is told the journal's boundaries as they pass.
     """
 
@@ -51,6 +52,8 @@ class Parts:
     read_only: str = ""
     keys: KeyInstaller | None = None
     evaluator: Evaluator | None = None
+    workshop: Workshop | None = None
+    nix: str = "nix"
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def target(self, unit: Unit) -> Target:

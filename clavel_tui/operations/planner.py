@@ -15,6 +15,7 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.inventory import stack_files
 from clavel_tui.operations.parts import Parts, unit_error
+from clavel_tui.operations.system_planner import SystemPlanner
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.target import Target
@@ -29,10 +30,12 @@ class Planner:
     def __init__(self, parts: Parts, watch: Watch) -> None:
         self._parts = parts
         self._watch = watch
+        self._systems = SystemPlanner(parts, watch)
 
     async def plan(self, request: Request) -> Plan:
         """The plan; one that cannot be carried out has its ``refusal``, with what is known all the same."""
-        title = f"{request.verb.value} {request.stack}{f' ({request.service})' if request.service else ''} on {request.unit}"
+        where = f"{request.stack}{f' ({request.service})' if request.service else ''} on {request.unit}"
+        title = f"{request.verb.value} {where if request.stack else request.unit}"
         try:
             return await self._plan(request, title)
         except RemoteError as error:
@@ -45,6 +48,8 @@ class Planner:
         unit = self._parts.fleet.unit(request.unit)
         if unit is None:
             raise RefusedError(f"there is no unit {request.unit} in this fleet")
+        if not request.stack:
+            return await self._systems.plan(request, unit, title)
         facts = await self._facts(unit)
         view = self._watch.state(unit).stack(request.stack)
         if view is None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-from clavel_tui.compose.job import stack_bundle
 from clavel_tui.domain.facts import Facts
-from clavel_tui.domain.operation import Operation, Plan, State, Verb
+from clavel_tui.domain.operation import Operation, State
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.domain.unit import Stack, Unit
+from clavel_tui.domain.unit import Unit
 from clavel_tui.history.journal import Note
+from clavel_tui.operations import outside, proof
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.bundle import Bundle
@@ -22,6 +23,8 @@ RETRY_S = 3.0
 """Between two tries to reach a unit whose connection was lost; the pool's own back-off is ended before each."""
 GIVE_UP_S = 180.0
 """After so long the operation is left `unknown`, and is settled when the unit is seen again."""
+ACKNOWLEDGE_TRIES = 1200
+"""For as long as the longest wait for a confirmation lasts; the job has long returned when they end."""
 LOOK_S = 60.0
 """How long a unit that went away behind its job's last word is waited for, to see what runs."""
 FLUSH_S = 0.25
@@ -40,16 +43,17 @@ class Run:
         self.operation = operation
         self._notes: list[Note] = []
         self._acknowledging: asyncio.Task[None] | None = None
+        self._failed_before: frozenset[str] = frozenset()
 
-    async def from_the_start(self, plan: Plan, stack: Stack, files: Mapping[str, tuple[bytes, int]]) -> None:
-        """The whole life, behind the journal's first row."""
-        bundle = stack_bundle(self.operation.id, plan, stack, self.operation.origin, self._parts.clock.wall(), files)
+    async def from_the_start(self, bundle: Bundle, failed_before: frozenset[str] = frozenset()) -> None:
+        """The whole life, behind the journal's first row. ``failed_before``: checks from outside that are not its fault."""
+        self._failed_before = failed_before
         self._parts.checkpoint("begun")
         try:
             folder = await self._jobs.put(self._target, bundle)
         except RemoteError as error:
             outcome = Outcome.UNREACHABLE if error.kind != "put" else Outcome.REFUSED
-            await self._end(outcome, f"nothing was changed: {error.text}")
+            await self.end(outcome, f"nothing was changed: {error.text}")
             return
         self._parts.checkpoint("put")
         await self._note("state", "files are put; starting")
@@ -79,18 +83,18 @@ class Run:
 
     async def from_offset(self, offset: int) -> None:
         """Follows the job's log to its end, over as many connections as it takes."""
+        if self.operation.step == "confirm":  # taken over from a console that died: we have reached it as well
+            self._begin_to_acknowledge()
         waited = 0.0
         while True:
-            flusher = asyncio.create_task(self._keep_flushing())
             try:
-                end = await self._jobs.follow(self._target, self.operation.id, offset, self._line)
-                waited, offset = 0.0, end.offset
+                async with self.flushing():
+                    end = await self._jobs.follow(self._target, self.operation.id, offset, self.tell)
+                    waited, offset = 0.0, end.offset
             except FollowLostError as error:
                 waited, offset = (0.0 if error.offset > offset else waited), error.offset
                 end = JobEnd("lost")
                 await self._lost(f"connection lost ({error.text}): looking again")
-            finally:
-                flusher.cancel()
             await self._flush(offset)
             self._parts.checkpoint(f"followed:{end.word}")
             if end.word == "ended":
@@ -121,7 +125,7 @@ class Run:
             await self.from_offset(await self._offset())
             return True
         if end.word == "unknown":
-            await self._end(Outcome.UNKNOWN, end.result.get("text", why))
+            await self.end(Outcome.UNKNOWN, end.result.get("text", why))
             return True
         if why and end.result.get("outcome") == "never-started":
             end = JobEnd("ended", 0, {**end.result, "outcome": unstarted.value, "text": f"{why}; nothing was changed"})
@@ -139,22 +143,45 @@ class Run:
         await self._parts.runner.forget(self._target)
         return RETRY_S
 
-    def _line(self, kind: str, text: str) -> None:
+    def tell(self, kind: str, text: str) -> None:
+        """One line of what happens: step, say, warn, run, out. It is journalled within `flushing`."""
         self._notes.append((kind, self.operation.id, self._unit.name, text))
         if kind == "step":
             self.operation = self.operation.model_copy(update={"step": text})
-        if kind == "step" and text == "confirm" and self._acknowledging is None:
+        if kind == "step" and text == "confirm":
+            self._begin_to_acknowledge()
+
+    def _begin_to_acknowledge(self) -> None:
+        if self._acknowledging is None:
             self._acknowledging = asyncio.create_task(self._acknowledge())
 
     async def _acknowledge(self) -> None:
-        """Over a new connection. A failure needs no word here: without it the job returns by itself, and says so."""
-        for _ in range(20):
+        """Over a new connection, when what is looked at from here holds as well.
+
+        A failure needs no word here: without it the job returns by itself, and says so.
+        """
+        for _ in range(ACKNOWLEDGE_TRIES):
+            failing = await outside.failing(self._unit) - self._failed_before
+            if failing:
+                self.tell("warn", f"from here it does not hold: {', '.join(sorted(failing))}")
+                await self._parts.clock.sleep(RETRY_S)
+                continue
             try:
                 await self._jobs.acknowledge(self._target, self.operation.id)
             except RemoteError:
                 await self._parts.clock.sleep(RETRY_S)
             else:
                 return
+
+    @asynccontextmanager
+    async def flushing(self) -> AsyncIterator[None]:
+        """What is told meanwhile goes to the journal as it comes."""
+        flusher = asyncio.create_task(self._keep_flushing())
+        try:
+            yield
+        finally:
+            flusher.cancel()
+            await asyncio.shield(self._flush(None))
 
     async def _keep_flushing(self) -> None:
         while True:
@@ -197,7 +224,7 @@ class Run:
             text = f"{text}; {self._runs_now() if facts else 'what runs now could not be seen'}"
         if self.operation.lost and outcome in {Outcome.SUCCEEDED, Outcome.RETURNED}:
             text = f"{text} (the connection was lost meanwhile; this was verified on the unit)"
-        await self._end(outcome, text)
+        await self.end(outcome, text)
 
     async def _look(self) -> Facts | None:
         """What runs now. A unit that goes down, or that lost its line just now, is waited for a while."""
@@ -208,19 +235,15 @@ class Run:
 
     def _wrong(self) -> str:
         """Exit 0 with the wrong thing running is a failure."""
-        view = self._watch.state(self._unit).stack(self.operation.request.stack)
-        if self.operation.request.verb is Verb.ROLLBACK and view and view.running != self.operation.release:
-            return f"{view.name} runs {view.running or 'something that is not recorded'}, not {self.operation.release}"
-        return ""
+        return proof.wrong(self._watch.state(self._unit), self.operation)
 
     def _runs_now(self) -> str:
-        view = self._watch.state(self._unit).stack(self.operation.request.stack)
-        if view is None or not view.containers:
-            return "no container of it runs now"
-        runs = f"release {view.running} runs now" if view.running else "what runs now is not recorded as a release"
-        return f"{runs}; {f'roll back to {view.good} with r' if view.good else 'there is no other good release'}"
+        return proof.runs_now(self._watch.state(self._unit), self.operation)
 
-    async def _end(self, outcome: Outcome, text: str) -> None:
+    async def end(self, outcome: Outcome, text: str) -> None:
+        """The last word, in the journal."""
+        if self._acknowledging:
+            self._acknowledging.cancel()
         self.operation = self.operation.model_copy(
             update={"state": State.SETTLED, "outcome": outcome, "text": text, "ended": self._parts.clock.wall()}
         )

@@ -21,7 +21,7 @@ FRAGMENTS: dict[str, int] = {"host": 5, "disks": 4, "systemd": 5, "nixos": 4, "d
 
 def probe_query(unit: Unit) -> Query:
     """The resident script for this unit. Its text differs only where the unit's checks and stacks do."""
-    text = _text(tuple(check.line for check in unit.checks), tuple(FRAGMENTS.items()))
+    text = _text(tuple(check.line for check in unit.checks if not check.outside), tuple(FRAGMENTS.items()))
     args = [part for stack in unit.stacks for part in (stack.name, stack.path)]
     return Query.script("probe", text, *args, timeout=float(sum(FRAGMENTS.values())))
 

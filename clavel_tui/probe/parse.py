@@ -10,6 +10,7 @@ from typing import Any
 from clavel_tui.compose import lines as compose_lines
 from clavel_tui.domain import limits
 from clavel_tui.domain.facts import CheckResult, Disk, Facts, RunningJob
+from clavel_tui.domain.system import SystemRecord
 from clavel_tui.domain.text import clean
 
 Fields = list[str]
@@ -94,7 +95,9 @@ def _systemd(rows: list[Fields]) -> dict[str, Any]:
 def _nixos(rows: list[Fields]) -> dict[str, Any]:
     generations = [(int(row[1]), row[2]) for row in rows if row[0] == "generation" and len(row) > 2 and row[1].isdecimal()]
     return {key: _first(rows, key) for key in ("current", "booted", "profile", "nix")} | {
-        "generations": tuple(sorted(generations))
+        "generations": tuple(sorted(generations)),
+        "reboot_due": tuple(row[1] for row in rows if row[0] == "due" and len(row) > 1),
+        "rooted": tuple(row[1] for row in rows if row[0] == "root" and len(row) > 1),
     }
 
 
@@ -122,7 +125,14 @@ def _state(rows: list[Fields]) -> dict[str, Any]:
         "lock": clean(_first(rows, "lock"), 300),
         "jobs": jobs,
         "stacks": compose_lines.stack_states(rows),
+        "systems": tuple(_system(row[1:]) for row in rows if row[0] == "system" and len(row) == 8 and row[1].isdecimal()),
     }
+
+
+def _system(row: Fields) -> SystemRecord:
+    at, verdict, path, *words = row
+    said = dict(zip(("label", "revision", "operator", "reason"), (clean(word, 300) for word in words), strict=True))
+    return SystemRecord(at=float(at), verdict=verdict, path=path, **said)
 
 
 def _checks(rows: list[Fields]) -> dict[str, Any]:

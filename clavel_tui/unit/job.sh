@@ -108,6 +108,7 @@ supervise() {
     boot_id >"$job/boot"
     take_unit_lock
     settle_others
+    take_nix_lock
     dd if=/dev/zero of="$job/reserve" bs=1024 count=256 2>/dev/null && durable "$job/reserve" &&
         remember phase=begun || finish refused "the disk of $state has no room for the job's own state: nothing was changed"
     # shellcheck source=/dev/null
@@ -135,7 +136,7 @@ end_of_shell() {
     }
 }
 
-# One lock a unit for every kind of job, and NixOS's own where there is one: a switch that restarts dockerd
+# One lock a unit for every kind of job, and behind it NixOS's own where there is one: a switch that restarts dockerd
 # must not meet a stack that is being updated.
 take_unit_lock() {
     exec 9>>"$state/lock"
@@ -145,13 +146,17 @@ take_unit_lock() {
         [ "$lock_n" -lt 10 ] || finish refused "another job holds this unit's lock ($(tr '\n' ' ' <"$state/lock.owner" 2>/dev/null))"
         nap
     done
+    lock_mine=1
+    { cp "$job/files/owner" "$state/lock.owner"; } 2>/dev/null || return 0
+}
+
+# Behind settle_others: to mend a dead deployment takes this lock as well.
+take_nix_lock() {
     nix_lock=${CLAVEL_NIX_LOCK:-$root/run/nixos/switch-to-configuration.lock}
     if [ -e "$nix_lock" ]; then
         exec 8>>"$nix_lock"
         hold_lock 8 || finish refused "NixOS is switching its configuration at this moment"
     fi
-    lock_mine=1
-    { cp "$job/files/owner" "$state/lock.owner"; } 2>/dev/null || return 0
 }
 
 # ---------------------------------------------------------------- start
@@ -334,7 +339,7 @@ settle_others() {
             finished=
             finish_most=0
             if [ ! -f "$job/result" ] && ! living; then settle_locked; fi
-        ) || finish refused "what an earlier job left cannot be mended yet, since Docker does not answer: nothing was changed"
+        ) || finish refused "what an earlier job left cannot be mended yet, since Docker does not answer or NixOS is switching: nothing was changed"
     done
 }
 
@@ -345,7 +350,7 @@ settle_locked() {
     # shellcheck source=/dev/null
     if [ -f "$job/files/body.sh" ]; then
         (. "$job/files/params" && . "$job/files/body.sh" && job_mend) >/dev/null 2>&1
-        [ $? != 75 ] || { echo "! Docker does not answer yet: what this job left is mended when it does" >&2; exit 75; }
+        [ $? != 75 ] || { echo "! Docker does not answer yet, or NixOS is switching: what this job left is mended after that" >&2; exit 75; }
     fi
     (finish interrupted "$settle_why while it was at: ${settle_at:-the very beginning}" "phase=${settle_at:-begun}")
 }

@@ -93,8 +93,8 @@ def test_all_problems_of_all_files_at_once(root: Path, unit: Unit, write: Write)
         ('[stacks.web]\ndata = ["a|b"]', "must be names of folders"),
         ('[stacks.web]\non_failure = "explode"', "stacks.web.on_failure is 'explode': must match"),
         ('[stacks."Web App"]', "stacks.Web App is 'Web App': must match"),
-        ('[[checks]]\nsystemd = "a"\ncommand = "b"', "checks.0: must say either systemd or command, and not both"),
-        ("[[checks]]", "checks.0: must say either systemd or command, and not both"),
+        ('[[checks]]\nsystemd = "a"\ncommand = "b"', "checks.0: must say just one of systemd, command, tcp and http"),
+        ("[[checks]]", "checks.0: must say just one of systemd, command, tcp and http"),
         ('[[checks]]\ncommand = "one\\ntwo"', "checks.0.command is 'one\\ntwo': must match"),
     ],
 )

@@ -99,8 +99,8 @@ MUTANTS = (
     ),
     Mutant(
         "dead jobs are not closed before a new one",
-        "    settle_others\n    dd",
-        "    dd",
+        "    settle_others\n    take_nix_lock",
+        "    take_nix_lock",
         jobs.test_killed_job_frees_the_lock,
     ),
     Mutant(

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# nixos: what runs, what was booted, what the profile names, and its generations. darwin has the first and the last.
+# nixos: what runs, what was booted, what the profile names, its generations, and the closures that our roots keep. darwin has
+# the first and the last ones.
 link() { [ -e "$root$2" ] && link_to=$(cd "$root$2" && pwd -P) && printf '%s\t%s\n' "$1" "${link_to#"$root"}"; }
 link current /run/current-system
 link booted /run/booted-system
@@ -10,6 +11,15 @@ for g in "$root"/nix/var/nix/profiles/system-*-link; do
     to=$(ls -ld "$g")
     to=${to##* -> }
     printf 'generation\t%s\t%s\n' "${n%-link}" "${to#"$root"}"
+done
+for r in "$root"/nix/var/nix/gcroots/clavel/*; do
+    [ -e "$r" ] && printf 'root\t/nix/store/%s\n' "${r##*/}"
+done
+for part in kernel initrd kernel-modules; do
+    [ -L "$root/run/booted-system/$part" ] || continue
+    running=$(ls -ld "$root/run/current-system/$part" 2>/dev/null)
+    booted=$(ls -ld "$root/run/booted-system/$part")
+    [ "${running##* -> }" = "${booted##* -> }" ] || printf 'due\t%s\n' "$part"
 done
 if have nix; then printf 'nix\t%s\n' "$(nix --version 2>/dev/null)"; fi
 exit 0

@@ -11,6 +11,7 @@ for d in "$state"/jobs/*/run; do
     printf 'job\t%s\t%s\t%s\t%s\n' "${job##*/}" "$(sed -n 's/^phase=//p' "$job/state" 2>/dev/null)" \
         "$(tr '\n' ' ' <"$job/files/owner" 2>/dev/null)" "$alive"
 done
+if [ -f "$state/system/deployed" ]; then sed "s/^/system$tab/" "$state/system/deployed"; fi
 for stack_dir in "$stacks"/*; do
     [ -d "$stack_dir" ] || continue
     printf 'stack\t%s\n' "${stack_dir##*/}"

@@ -1,0 +1,43 @@
+"""Checks of a unit that are looked at from the workstation: a TCP port that accepts, a URL that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import urllib.error
+import urllib.request
+
+from clavel_tui.domain.unit import Check, Unit
+
+CHECK_S = 5.0
+
+
+async def failing(unit: Unit) -> frozenset[str]:
+    """The lines of those that do not hold now."""
+    checks = [check for check in unit.checks if check.outside]
+    held = await asyncio.gather(*(_holds(check, unit.address) for check in checks))
+    return frozenset(check.line for check, holds in zip(checks, held, strict=True) if not holds)
+
+
+async def _holds(check: Check, address: str) -> bool:
+    if check.http:
+        return await asyncio.to_thread(_answers, check)
+    try:
+        async with asyncio.timeout(CHECK_S):
+            _, writer = await asyncio.open_connection(address, check.tcp)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+def _answers(check: Check) -> bool:
+    try:
+        with urllib.request.urlopen(check.http, timeout=CHECK_S) as answer:  # noqa: S310  http or https: the schema sees to it
+            return bool(answer.status == check.status)
+    except urllib.error.HTTPError as error:
+        return error.code == check.status
+    except (OSError, ValueError):
+        return False

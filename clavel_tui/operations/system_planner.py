@@ -1,0 +1,244 @@
+"""Plans of a whole system: which closure is meant, where it is, and what it would change on the unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clavel_tui.domain.closure import PATH, Closure, compare
+from clavel_tui.domain.deployment import Recorded
+from clavel_tui.domain.errors import RefusedError, UnitError
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.operation import Plan, Request, Verb
+from clavel_tui.domain.system import Mode, SystemPlan, base, last_good
+from clavel_tui.domain.unit import Unit, UnitType
+from clavel_tui.nix import system_look
+from clavel_tui.nix.closures import absent, closures
+from clavel_tui.nix.here import nix_store, workstation
+from clavel_tui.nix.workshop import store_url
+from clavel_tui.operations.parts import Parts
+from clavel_tui.operations.watch import Watch
+from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.target import Target
+
+PROFILE = "/nix/var/nix/profiles/system"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The closure that a request means. ``recorded``: the Deployment that it is, where one was evaluated here."""
+
+    nar_id: str
+    label: str
+    recorded: Recorded | None = None
+    revision: str = ""
+
+    @property
+    def drv(self) -> str:
+        """What it is built from."""
+        return self.recorded.deployment.specification.template.metadata.get("drvPath", "") if self.recorded else ""
+
+
+class SystemPlanner:
+    """Makes a Plan of a Request that names no stack. Asks the unit, and changes nothing there but for its dry activation."""
+
+    def __init__(self, parts: Parts, watch: Watch) -> None:
+        self._parts = parts
+        self._watch = watch
+
+    async def plan(self, request: Request, unit: Unit, title: str) -> Plan:
+        """Raises RefusedError, UnitError or RemoteError where there is nothing to plan."""
+        if not unit.has_system:
+            raise RefusedError(f"{unit.name} is a {unit.type.value} unit: only nixos and darwin units have a system to deploy")
+        if unit.type is UnitType.DARWIN and request.mode is not Mode.SWITCH:
+            raise RefusedError(f"nix-darwin knows no mode {request.mode.value}: it can only activate")
+        facts = await self._facts(unit)
+        wanted = self._for_this_unit(await self._wanted(request, unit, facts), unit)
+        target = self._parts.target(unit)
+        system = SystemPlan(
+            nar_id=wanted.nar_id,
+            label=wanted.label,
+            revision=wanted.revision,
+            mode=request.mode,
+            current=facts.current,
+            profile=facts.profile,
+            drv=wanted.drv,
+            url=wanted.recorded.url if wanted.recorded else "",
+            attribute=wanted.recorded.deployment.metadata.get("attribute", "") if wanted.recorded else "",
+            confirm_seconds=_confirm(request, unit),
+        )
+        system = await self._looked(system, unit, target, facts)
+        return Plan(
+            request=request,
+            title=f"{title} to {wanted.label}" if wanted.label not in title else title,
+            fingerprint=f"{facts.current} {facts.profile}",
+            born=facts.born,
+            release=wanted.nar_id,
+            system=system,
+            commands=_commands(system, unit, target),
+            notes=tuple(_notes(system, unit, facts)),
+        )
+
+    async def _facts(self, unit: Unit) -> Facts:
+        facts = await self._watch.look(unit)
+        if facts is None:
+            state = self._watch.state(unit)
+            raise UnitError("unreachable", state.trouble, state.hint)
+        if "nixos" in facts.silent or not facts.current:
+            raise RefusedError(f"{unit.name} has no /run/current-system: it does not run a {unit.type.value} system")
+        if "state" in facts.silent or facts.state == "unreadable":
+            text = f"{unit.state} on {unit.name} cannot be read: root's rights are needed"
+            raise RefusedError(text, 'say elevate = "sudo" in unit.toml')
+        if running := next((job for job in facts.jobs if not job.dead), None):
+            text = f"another operation runs on {unit.name}: {running.owner or running.id}"
+            raise RefusedError(text, "wait until it has ended")
+        return facts
+
+    async def _wanted(self, request: Request, unit: Unit, facts: Facts) -> Wanted:
+        said = request.release
+        recorded = await self._parts.deployments.deployments(unit.name)
+        if not said and request.verb is Verb.ROLLBACK:
+            return _good(unit, facts, recorded)
+        if not said or said == unit.name:
+            head = self._watch.state(unit).head
+            if head is None:
+                raise RefusedError(f"{unit.name} has no Deployment yet", "evaluate its source first: `clavel-tui eval`, or e")
+            return _labelled(head.nar_id, facts, recorded)
+        if said.startswith("/"):
+            if not PATH.fullmatch(said):
+                raise RefusedError(f"{said} is not a store path", "it is /nix/store/, 32 letters, a dash and a name, and no more")
+            return _labelled(said, facts, recorded)
+        if said.isdecimal():
+            return _labelled(_generation(unit, facts, int(said)), facts, recorded)
+        return await self._named(said, unit, facts, recorded)
+
+    async def _named(self, said: str, unit: Unit, facts: Facts, recorded: list[Recorded]) -> Wanted:
+        name, at, ident = said.partition("@")
+        if at and (name or unit.name) != unit.name:
+            raise RefusedError(f"{said} is a Deployment for {name}, and this is {unit.name}")
+        found = await self._parts.deployments.find(f"{unit.name}@{ident}") if at and ident else []
+        if len(found) == 1:
+            return _labelled(found[0].nar_id, facts, recorded)
+        if known := {record.path for record in facts.systems if record.label == said}:
+            return _labelled(known.pop(), facts, recorded)
+        many = "more than one Deployment begins so" if found else "no Deployment, generation or store path"
+        raise RefusedError(f"{said} for {unit.name}: {many}", f"look at `clavel-tui generations {unit.name}`")
+
+    @staticmethod
+    def _for_this_unit(wanted: Wanted, unit: Unit) -> Wanted:
+        template = wanted.recorded.deployment.specification.template if wanted.recorded else None
+        system = template.metadata.get("system", "") if template else ""
+        if system and system != unit.arch:
+            raise RefusedError(f"{wanted.label} is for {system}, and unit.toml of {unit.name} says {unit.arch}")
+        return wanted
+
+    async def _looked(self, system: SystemPlan, unit: Unit, target: Target, facts: Facts) -> SystemPlan:
+        """With what the closure would change: asked of the unit where it is there, else of this workstation."""
+        runner = self._parts.runner
+        there = await closures(runner, target, list(dict.fromkeys((system.current, system.nar_id))))
+        current = there.get(system.current, {})
+        if system.nar_id in there:
+            seen = await system_look.look(runner, target, system.nar_id)
+            services = None
+            if self._parts.workshop and unit.type is UnitType.NIXOS and system.mode is not Mode.BOOT:
+                services = await self._parts.workshop.dry_activate(target, system.nar_id)
+            diff = compare(current, there[system.nar_id])
+            changes = {"diff": diff, "services": services or (), "dry": services is not None, "reboot": seen.why_reboot}
+            return system.model_copy(update=changes)
+        here = await self._here(system.nar_id)
+        if here is None:
+            if not system.drv:
+                raise RefusedError(
+                    f"{system.label} is neither on {unit.name} nor on this workstation, and was not evaluated here",
+                    "choose another one: `clavel-tui generations` marks those that are there",
+                )
+            if self._parts.workshop is None and self._parts.read_only == "":
+                raise RefusedError("there is no Nix on this workstation to build it with")
+            return system.model_copy(update={"build": True})
+        missing = await absent(runner, target, here)
+        size = sum(here[path] for path in missing)
+        _room(unit, facts, size)
+        return system.model_copy(update={"diff": compare(current, here), "copies": len(missing), "copy_bytes": size})
+
+    async def _here(self, nar_id: str) -> Closure | None:
+        """The closure as this workstation has it; None where it does not, or has no Nix."""
+        try:
+            found = await closures(self._parts.runner, workstation(), [nar_id], nix_store(self._parts.nix))
+        except RemoteError:
+            return None
+        return found.get(nar_id)
+
+
+def _good(unit: Unit, facts: Facts, recorded: list[Recorded]) -> Wanted:
+    valid = {*facts.rooted, *(path for _, path in facts.generations)}
+    good = last_good(facts.systems, facts.current, tuple(valid))
+    if good is None:
+        raise RefusedError(
+            f"{unit.name} has no other system that was recorded as good and is still there",
+            f"choose one with --to: `clavel-tui generations {unit.name}` lists them",
+        )
+    return _labelled(good.path, facts, recorded)
+
+
+def _labelled(path: str, facts: Facts, recorded: list[Recorded]) -> Wanted:
+    """With the name that people know it by: of a Deployment, else of the unit's own record, else of the path."""
+    if one := next((r for r in recorded if r.deployment.nar_id == path), None):
+        return Wanted(path, one.short, one, f"{one.revision[:12]}{' (dirty)' if one.dirty else ''}".strip())
+    label = next((r.label for r in reversed(facts.systems) if r.path == path and r.label), "")
+    return Wanted(path, label or base(path))
+
+
+def _generation(unit: Unit, facts: Facts, number: int) -> str:
+    found = dict(facts.generations).get(number)
+    if found is None:
+        known = ", ".join(str(n) for n, _ in facts.generations[-8:]) or "none"
+        raise RefusedError(f"{unit.name} has no generation {number} (collected as garbage?); it has {known}")
+    return found
+
+
+def _confirm(request: Request, unit: Unit) -> int:
+    if request.mode is Mode.BOOT:
+        return 0
+    return unit.system.confirm_seconds if request.confirm is None else request.confirm
+
+
+def _room(unit: Unit, facts: Facts, size: int) -> None:
+    """The store's own disk where it has one, else the root's."""
+    disks = {disk.at: disk for disk in facts.disks}
+    disk = next((disks[at] for at in ("/nix/store", "/nix", "/") if at in disks), None)
+    if disk and size > disk.free * 1024:
+        text = f"{disk.at} of {unit.name} has {disk.free // 1024} MiB free, and {size >> 20} MiB are to be copied"
+        raise RefusedError(text, f"free some: `clavel-tui gc {unit.name}`")
+
+
+def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]:
+    path = system.nar_id
+    build = [f"nix-store --realise {system.drv}"] if system.build else []
+    url = store_url(target, unit.type.value)
+    copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.build or system.copies else []
+    if unit.type is UnitType.DARWIN:
+        return (*build, *copy, f"{path}/activate", f"nix-env --profile {PROFILE} --set {path}")
+    keep = [f"nix-env --profile {PROFILE} --set {path}", f"{path}/bin/switch-to-configuration boot"]
+    test = [f"{path}/bin/switch-to-configuration test"]
+    return (*build, *copy, *{Mode.SWITCH: [*test, *keep], Mode.TEST: test, Mode.BOOT: keep}[system.mode])
+
+
+def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
+    notes = []
+    if system.current == system.nar_id and system.profile == system.nar_id:
+        notes.append(f"{unit.name} runs it already: nothing would be changed")
+    if system.build:
+        notes.append("it is not built yet: what it would change is known when it is (prepare)")
+    if system.mode is Mode.BOOT:
+        notes.append("not protected: nothing is tried before the next boot, and nothing returns by itself")
+    elif system.confirm_seconds:
+        seconds = system.confirm_seconds
+        notes.append(f"it returns to {base(facts.current)} unless it is reached over a new connection within {seconds} s")
+    else:
+        notes.append("nobody is waited for (--no-confirm): it returns only where the activation or a check fails")
+    if system.mode is Mode.TEST:
+        notes.append("until the next boot: profile and boot entry stay as they are")
+    if system.reboot:
+        notes.append(f"a reboot would be due: {system.reboot}")
+    if unit.type is UnitType.DARWIN:
+        notes.append("nix-darwin has no dry activation: what it would restart is not known")
+    return notes

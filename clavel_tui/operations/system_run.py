@@ -1,0 +1,89 @@
+"""The workstation's part of a deployment, before the unit's own job begins: build, sign and copy."""
+
+from __future__ import annotations
+
+import asyncio
+
+from clavel_tui.domain.operation import Plan, Verb
+from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.system import SystemPlan
+from clavel_tui.domain.unit import Unit
+from clavel_tui.nix import NixError, Workshop
+from clavel_tui.nix.closures import closures
+from clavel_tui.nix.here import nix_store, workstation
+from clavel_tui.nix.system_job import system_bundle
+from clavel_tui.operations.outside import failing
+from clavel_tui.operations.parts import Parts
+from clavel_tui.operations.run import Run
+from clavel_tui.remote.errors import RemoteError
+
+
+class SystemRun:
+    """Carries one deployment: until the job is put, nothing that runs has been touched."""
+
+    def __init__(self, parts: Parts, run: Run, unit: Unit, plan: Plan, system: SystemPlan) -> None:
+        self._parts = parts
+        self._run = run
+        self._unit = unit
+        self._plan = plan
+        self._system = system
+        self.preparing = True
+
+    async def carry(self) -> None:
+        """The whole life. Cancelled while it prepares it ends there; later it is the unit's job that is told."""
+        try:
+            await self._prepare()
+        except NixError as error:
+            await self._run.end(Outcome.FAILED, f"nothing was changed: {error.text}{f'; {error.hint}' if error.hint else ''}")
+        except RemoteError as error:
+            outcome = Outcome.UNREACHABLE if error.kind == "unreachable" else Outcome.FAILED
+            await self._run.end(outcome, f"nothing was changed: {error.text}")
+        except asyncio.CancelledError:
+            await asyncio.shield(self._run.end(Outcome.CANCELLED, "it was stopped before anything was changed"))
+            raise
+        else:
+            self.preparing = False
+            await self._go_on()
+
+    async def _go_on(self) -> None:
+        operation = self._run.operation
+        if operation.request.verb is Verb.PREPARE:
+            await self._run.end(Outcome.SUCCEEDED, f"{self._system.label} is on {self._unit.name}; nothing that runs was changed")
+            return
+        now = self._parts.clock.wall()
+        bundle = system_bundle(operation.id, self._plan, self._system, self._unit, operation.origin, now)
+        await self._run.from_the_start(bundle, await failing(self._unit))
+
+    async def _prepare(self) -> None:
+        """Looked at anew: between preview and now somebody may have built, copied or collected it."""
+        self._parts.checkpoint("begun")
+        path, target = self._system.nar_id, self._parts.target(self._unit)
+        if path in await closures(self._parts.runner, target, [path]):
+            return
+        workshop = self._parts.workshop
+        if workshop is None:
+            raise NixError("this console has no Nix to build and copy with")
+        async with self._run.flushing():
+            if path not in await closures(self._parts.runner, workstation(), [path], nix_store(self._parts.nix)):
+                await self._build(workshop)
+            await workshop.sign(path, self._out)
+            self._run.tell("step", "copy")
+            await workshop.copy(path, target, self._unit.type.value, self._out)
+        self._parts.checkpoint("copied")
+
+    async def _build(self, workshop: Workshop) -> None:
+        """A derivation that was collected as garbage is written again by the evaluator, from the very revision."""
+        drv = self._system.drv
+        if not drv:
+            raise NixError(f"{self._system.label} is nowhere any more, and nothing says how it was built")
+        self._run.tell("step", "build")
+        here = nix_store(self._parts.nix)
+        if drv not in await closures(self._parts.runner, workstation(), [drv], here) and self._system.url:
+            await workshop.instantiate(self._system.url, self._system.attribute, self._out)
+        await workshop.build(drv, self._unit.name, self._out)
+        if self._system.nar_id not in await closures(self._parts.runner, workstation(), [self._system.nar_id], here):
+            raise NixError(f"the build of {self._system.label} made another path than {self._system.nar_id}")
+        self._parts.checkpoint("built")
+
+    def _out(self, line: str) -> None:
+        self._run.tell("out", line)

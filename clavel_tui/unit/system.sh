@@ -1,0 +1,306 @@
+# shellcheck shell=sh
+# system.sh: the body of a job that makes a unit run a system closure: a new one, or one that it has run before. It is sourced
+# by job.sh, under the unit's lock; `params` has set: target mode type arch expect activate_s check_s grace_s confirm_s checks
+# on_failure keep_n label revision verb operator reason now.
+#
+# The order is the promise. Both paths are rooted, the new one is activated as `test`, what must hold is looked at, somebody
+# answers over a new connection; only then do profile and boot entry move. So whatever ends this before, a power cut too, the
+# unit comes up with what it ran.
+# shellcheck disable=SC2154
+profile=$root/nix/var/nix/profiles/system
+running=$root/run/current-system
+roots=$root/nix/var/nix/gcroots/clavel
+system_dir=$state/system
+nix_lock=${CLAVEL_NIX_LOCK:-$root/run/nixos/switch-to-configuration.lock}
+tab=$(printf '\t')
+
+job_main() {
+    from=$(store_path "$running")
+    was_set=$(store_path "$profile")
+    [ -z "$expect" ] || [ "$expect" = "$from $was_set" ] ||
+        finish refused "it does not run what it ran when this was planned (somebody changed it meanwhile): plan again"
+    [ -n "$from" ] || finish refused "there is no /run/current-system: this is not a running $type system"
+    valid "$target" || finish refused "$target is not on this unit: it was collected as garbage, or never copied whole"
+    guard
+    [ "$from" != "$target" ] || [ "$was_set" != "$target" ] || finish nochange "it runs this already"
+    # Roots first, then a second look: between the two nothing could be collected.
+    { mkdir -p "$roots" "$system_dir" && root_path "$from" && root_path "$target" && { [ -z "$was_set" ] || root_path "$was_set"; }; } 2>/dev/null ||
+        finish refused "$roots cannot be written: nothing was changed"
+    valid "$target" && valid "$from" || finish refused "a path went away while it was rooted: nothing was changed"
+    safe_point
+    if [ "$mode" = boot ]; then boot_only; else activate; fi
+}
+
+# ---------------------------------------------------------------- looking
+
+store_path() { # what a link means, as this unit names it; empty where there is none
+    [ -e "$1" ] && store_path_p=$(cd "$1" && pwd -P) && printf '%s\n' "${store_path_p#"$root"}"
+}
+
+valid() { nix-store --check-validity "$1" 2>/dev/null; }
+
+# guard: a system of the right kind, for this very machine, that could also be left again.
+guard() {
+    case $type in
+    darwin) guard_file=darwin-version guard_way=activate ;;
+    *) guard_file=nixos-version guard_way=bin/switch-to-configuration ;;
+    esac
+    [ -e "$root$target/$guard_file" ] || finish refused "$target is not a $type system: it holds no $guard_file"
+    [ -x "$root$target/$guard_way" ] || finish refused "$target holds no $guard_way"
+    [ -x "$root$from/$guard_way" ] || finish refused "what runs now, $from, could not be returned to: it holds no $guard_way"
+    guard_arch=$(cat "$root$target/system" 2>/dev/null)
+    [ -z "$guard_arch" ] || [ -z "$arch" ] || [ "$guard_arch" = "$arch" ] ||
+        finish refused "$target is for $guard_arch, and this unit is $arch"
+}
+
+root_path() { ln -sfn "$1" "$roots/${1##*/}" && durable "$roots"; }
+
+failed_units() {
+    [ -d "$root/run/systemd/system" ] || return 0
+    limit 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | cut -d ' ' -f 1
+}
+
+# failing: the checks that do not hold now, one a line.
+failing() {
+    printf '%s\n' "$checks" | while read -r check_k check_w; do
+        case $check_k in
+        systemd) systemctl is-active --quiet "$check_w" 2>/dev/null ;;
+        command) limit 5 sh -c "$check_w" </dev/null >/dev/null 2>&1 ;;
+        stack) stack_well "$check_w" ;;
+        *) continue ;;
+        esac || printf '%s %s\n' "$check_k" "$check_w"
+    done
+}
+
+stack_well() { # a project has containers, and none of them is unhealthy, restarting or gone
+    stack_lines=$(limit 10 docker ps -a --filter "label=com.docker.compose.project=$1" --format '{{.State}} {{.Status}}' 2>/dev/null) || return 1
+    [ -n "$stack_lines" ] || return 1
+    case $stack_lines in *unhealthy* | *restarting* | *dead* | *starting\)*) return 1 ;; esac
+}
+
+# beyond NEW OLD: the lines of NEW that OLD has not. What was wrong before is not judged.
+beyond() {
+    printf '%s\n' "$1" | while IFS= read -r beyond_l; do
+        [ -z "$beyond_l" ] || listed "$beyond_l" "$2" || printf '%s\n' "$beyond_l"
+    done
+}
+
+commas() { printf '%s\n' "$1" | sed '/^$/d' | tr '\n' ',' | sed 's/,$//; s/,/, /g'; }
+
+# ---------------------------------------------------------------- making it run
+
+# switch_to PATH VERB: that system's own way to become the running one; darwin's knows no verbs. What an activation leaves
+# behind may hold its output open for ever: its end is waited for, and of its words two seconds more.
+switch_to() {
+    case $type in
+    darwin) set -- "$root$1/activate" ;;
+    *) set -- "$root$1/bin/switch-to-configuration" "$2" ;;
+    esac
+    note run "$*"
+    exec 8>&- # NixOS's own lock is the script's to take
+    rm -f "$job/pipe"
+    if mkfifo "$job/pipe" 2>/dev/null; then
+        pour <"$job/pipe" 7>&- 9>&- &
+        switch_pour=$!
+        limit "$activate_s" "$@" >"$job/pipe" 2>&1 </dev/null 7>&- 9>&-
+        switch_rc=$?
+        switch_n=0
+        while kill -0 "$switch_pour" 2>/dev/null && [ "$switch_n" -lt 20 ]; do
+            nap
+            switch_n=$((switch_n + 1))
+        done
+        rm -f "$job/pipe"
+    else
+        limit "$activate_s" "$@" >/dev/null 2>&1 </dev/null 7>&- 9>&-
+        switch_rc=$?
+    fi
+    return "$switch_rc"
+}
+
+# told TEXT: what the switch said, line by line, from the last TEXT on.
+told() { tail -c "+$((log_at + 1))" "$job/log" 2>/dev/null | sed -n "s/^[0-9]* out .*\\($1\\)/\\1/p" | tail -n 1; }
+log_size() { echo $(($(wc -c <"$job/log" 2>/dev/null || echo 0))); }
+
+recall() { remember "phase=$1" "from=$from" "was_set=$was_set" "target=$target" "mode=$mode"; }
+
+activate() {
+    failed_before=$(failed_units)
+    failing_before=$(failing)
+    [ -z "$failing_before" ] || warn "already failing, and so not judged: $(commas "$failing_before")"
+    first_seen
+    recall activating || finish refused "the disk of $state is full: nothing was changed"
+    step activate
+    log_at=$(log_size)
+    activate_rc=0
+    switch_to "$target" test || activate_rc=$?
+    if [ "$activate_rc" != 0 ] && [ "$(store_path "$running")" = "$from" ]; then not_begun; fi
+    case $activate_rc in
+    0) ;;
+    4) unwell ;;
+    124 | 137) go_back "the activation took longer than $activate_s s" ;;
+    *) go_back "the activation failed with exit code $activate_rc" ;;
+    esac
+    [ "$(store_path "$running")" = "$target" ] || go_back "the activation ended well, and $(store_path "$running") runs"
+    cancelled && go_back "cancel was asked for"
+    step check
+    judge
+    if [ "$confirm_s" -gt 0 ]; then
+        step confirm
+        say "waiting $confirm_s s for a word over a new connection"
+        await_ack "$confirm_s" || go_back "$(cancelled && echo 'cancel was asked for' || echo "nobody reached this unit over a new connection within $confirm_s s")"
+    fi
+    if [ "$mode" = test ]; then
+        record test
+        finish succeeded "$label runs until the next boot: profile and boot entry are as they were" "from=$from" "release=$target"
+    fi
+    keep
+}
+
+# not_begun: it refused before it touched anything.
+not_begun() {
+    if [ -n "$(told 'Pre-switch check .* failed')" ]; then
+        say "it would replace what must not be replaced while it runs"
+        boot_only needs-reboot
+    fi
+    [ -z "$(told 'Could not acquire lock')" ] || finish refused "NixOS is switching its configuration at this moment: nothing was changed"
+}
+
+# unwell: the switch ended with failed units. Those that had failed before are not its fault.
+unwell() {
+    unwell_all=$(told 'units failed:' | sed 's/^units failed: *//' | tr ',' '\n' | sed 's/^ *//')
+    [ -n "$unwell_all" ] || unwell_all=$(failed_units)
+    [ -n "$unwell_all" ] || unwell_all="some that it does not name"
+    unwell_new=$(beyond "$unwell_all" "$failed_before")
+    [ -n "$unwell_new" ] || { warn "failed before as well, and so not judged: $(commas "$unwell_all")" && return 0; }
+    units_failed=$(commas "$unwell_new")
+    [ "$on_failure" = leave ] || go_back "units failed: $units_failed"
+    warn "units failed: $units_failed"
+}
+
+# judge: what must hold holds for $grace_s seconds in a row, within $check_s seconds.
+judge() {
+    judge_left=$check_s
+    judge_well=0
+    while :; do
+        judge_bad=$(beyond "$(failing)" "$failing_before")
+        judge_units=$(beyond "$(failed_units)" "$failed_before")
+        if [ -z "$judge_bad$judge_units" ] || { [ -z "$judge_bad" ] && [ -n "${units_failed:-}" ]; }; then
+            judge_well=$((judge_well + 1))
+            [ "$judge_well" -le "$grace_s" ] || return 0
+        else
+            judge_well=0
+            [ "$judge_left" -gt 0 ] || break
+        fi
+        cancelled && go_back "cancel was asked for"
+        judge_left=$((judge_left - 1))
+        sleep 1
+    done
+    judge_said=$(commas "$judge_bad${judge_units:+$newline$judge_units}")
+    [ "$on_failure" = leave ] || go_back "it does not hold: $judge_said"
+    warn "it does not hold: $judge_said"
+    units_failed=${units_failed:+$units_failed, }$judge_said
+}
+
+# keep: it is good. A death between the two steps goes on forward: what runs is what was confirmed.
+keep() {
+    recall keeping || go_back "the disk of $state is full"
+    step keep
+    run nix-env --profile "$profile" --set "$target" || go_back "the profile could not be set"
+    switch_to "$target" boot || go_back "the boot entry could not be written"
+    [ "$(store_path "$profile")" = "$target" ] || go_back "the profile names $(store_path "$profile")"
+    prune_roots
+    if [ -n "${units_failed:-}" ]; then
+        record failed
+        finish units-failed "$label runs, and some of it does not: $units_failed" "from=$from" "release=$target"
+    fi
+    record good
+    finish succeeded "$label runs, and comes up at the next boot$(due)" "from=$from" "release=$target"
+}
+
+# boot_only [OUTCOME]: nothing is activated, so nothing can be tried: the unit is not protected until somebody has seen it boot.
+boot_only() {
+    recall booting || finish refused "the disk of $state is full: nothing was changed"
+    step keep
+    if ! run nix-env --profile "$profile" --set "$target" || ! switch_to "$target" boot; then
+        unset_profile
+        finish failed "the boot entry could not be written; the unit boots what it booted before" "from=$from" "release=$from"
+    fi
+    record boot
+    finish "${1:-succeeded}" "$label comes up at the next boot; until then $(name_of "$from") runs" "from=$from" "release=$from"
+}
+
+due() {
+    due_k=$(readlink "$root$target/kernel" 2>/dev/null)
+    [ -z "$due_k" ] || [ "$due_k" = "$(readlink "$root/run/booted-system/kernel" 2>/dev/null)" ] || printf '; a reboot is due: its kernel is another one'
+}
+
+# ---------------------------------------------------------------- the way back
+
+# go_back WHY: to what was remembered before anything was touched, by that system's own script. It acts before it writes.
+go_back() {
+    back_why=$1
+    step "return"
+    warn "$back_why: returning to $(name_of "$from")"
+    back_rc=0
+    switch_to "$from" test || back_rc=$?
+    unset_profile
+    record returned
+    if [ "$(store_path "$running")" = "$from" ] && { [ "$back_rc" = 0 ] || [ "$back_rc" = 4 ]; }; then
+        finish returned "$back_why; returned to $(name_of "$from")$([ "$back_rc" = 0 ] || echo ', of which units fail too')" "from=$from" "release=$from"
+    fi
+    finish failed "$back_why; and it could not be returned: $(name_of "$(store_path "$running")") runs (exit code $back_rc)" "from=$from"
+}
+
+unset_profile() {
+    [ -n "$was_set" ] && [ "$(store_path "$profile")" != "$was_set" ] || return 0
+    run nix-env --profile "$profile" --set "$was_set"
+    switch_to "$was_set" boot
+}
+
+name_of() { name_p=${1##*/}; printf '%s' "${name_p#*-}"; }
+
+# What a power cut or kill -9 left: nothing of it is between two states afterwards. 75: not yet.
+job_mend() {
+    mend_phase=$(said phase) from=$(said from) was_set=$(said was_set) target=$(said target)
+    case $mend_phase in activating | keeping | booting) ;; *) return 0 ;; esac
+    if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exit 75; }; fi
+    if [ "$mend_phase" != activating ] && { [ "$mend_phase" = booting ] || [ "$(store_path "$running")" = "$target" ]; }; then
+        [ "$(store_path "$profile")" = "$target" ] || run nix-env --profile "$profile" --set "$target"
+        switch_to "$target" boot
+        return 0
+    fi
+    if [ "$(store_path "$running")" != "$from" ] || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then switch_to "$from" test; fi
+    unset_profile
+}
+
+said() { sed -n "s/^$1=//p" "$job/state" 2>/dev/null; }
+
+# ---------------------------------------------------------------- what the unit remembers
+
+record() { # record VERDICT: good test boot failed returned. A full disk costs the line, never the operation.
+    {
+        tail -n 199 "$system_dir/deployed" >"$system_dir/deployed.new"
+        printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$now" "$1" "$target" "$label" "$revision" "$operator" "$reason" >>"$system_dir/deployed.new" &&
+            mv "$system_dir/deployed.new" "$system_dir/deployed" && durable "$system_dir/deployed"
+    } 2>/dev/null || :
+}
+
+# first_seen: what ran when we came can be returned to as well, and was good if nothing was wrong.
+first_seen() {
+    ! grep -q "$tab$from$tab" "$system_dir/deployed" 2>/dev/null || return 0
+    first_v=good
+    [ -z "$failed_before$failing_before" ] || first_v=found
+    (target=$from label=$(name_of "$from") revision='' operator='' reason='it ran when clavel-tui came' && record "$first_v")
+}
+
+# prune_roots: the newest $keep_n stay, and whatever runs, was booted or is named by the profile.
+prune_roots() {
+    prune_n=0
+    prune_used="$target$newline$from$newline$(store_path "$root/run/booted-system")$newline$(store_path "$profile")"
+    # shellcheck disable=SC2012  # names of store paths: Nix allows no blanks in them
+    ls -t "$roots" 2>/dev/null | while IFS= read -r prune_r; do
+        prune_n=$((prune_n + 1))
+        [ "$prune_n" -gt "$keep_n" ] || continue
+        listed "/nix/store/$prune_r" "$prune_used" || rm -f "${roots:?}/$prune_r"
+    done
+}

@@ -1,0 +1,55 @@
+# A system as one derivation that holds what NixOS's own toplevel holds: activate, bin/switch-to-configuration, nixos-version,
+# system, etc, sw, kernel, switch-inhibitors. How it misbehaves is written into files of lab/, which its script reads.
+let
+  # The builder is the machine's own shell: builds need sandbox = false.
+  build = system: name: script: values: derivation (values // {
+    inherit name system;
+    builder = "/bin/sh";
+    args = [ "-euc" script ];
+    PATH = "/usr/bin:/bin";
+  });
+  lines = list: builtins.concatStringsSep "\n" list;
+in {
+  mkSystem =
+    { name, rev, version, motd ? "", system ? "x86_64-linux", kernel ? "6.6.1", units ? { }, inhibitors ? [ ]
+    , failActivation ? false, failUnits ? [ ], slow ? 0, cutNetwork ? false, payloadMiB ? 1 }:
+    let
+      etc = build system "etc" ''
+        mkdir -p $out/units
+        echo "$motd" >$out/motd.nix
+        ${lines (builtins.attrValues (builtins.mapAttrs (unit: text: "cat >$out/units/${unit} <<'END'\n${text}\nEND") units))}
+      '' { inherit motd; };
+      linux = build system "linux-${kernel}" ''echo "$release" >$out'' { release = kernel; };
+      payload = build system "payload-${version}" ''
+        mkdir -p $out/bin
+        cp ${./tool.sh} $out/bin/tool
+        dd if=/dev/zero of=$out/blob bs=1M count=${toString payloadMiB} 2>/dev/null
+      '' { };
+      toplevel = build system "nixos-system-${name}-${version}" ''
+        mkdir -p $out/bin $out/lab
+        cp ${./activate.sh} $out/activate
+        cp ${./switch.sh} $out/bin/switch-to-configuration
+        chmod +x $out/activate $out/bin/switch-to-configuration
+        printf %s "$version" >$out/nixos-version
+        printf %s "$system" >$out/system
+        printf %s "$rev" >$out/configuration-revision
+        printf %s "$inhibitors" >$out/switch-inhibitors
+        printf %s "$failActivation" >$out/lab/fail-activation
+        printf %s "$failUnits" >$out/lab/fail-units
+        printf %s "$cutNetwork" >$out/lab/cut-network
+        printf %s "$slow" >$out/lab/slow
+        ln -s $etc $out/etc
+        ln -s $payload $out/sw
+        ln -s $linux $out/kernel
+      '' {
+        inherit etc payload linux version rev failActivation cutNetwork;
+        inhibitors = lines inhibitors;
+        failUnits = toString failUnits;
+        slow = toString slow;
+      };
+    in {
+      config.system.build.toplevel = toplevel;
+      config.networking.hostName = name;
+      pkgs.system = system;
+    };
+}
