@@ -10,17 +10,25 @@ import pytest
 from clavel_tui.unit import script
 
 from . import test_job as jobs
+from . import test_system as systems
 from .supervisor import Supervisor
+from .systems import SystemUnit
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A step of job.sh that is another, and the test that must fail then."""
+    """A step of a script that is another, and the test that must fail then."""
 
     name: str
     found: str
     instead: str
     killed_by: Callable[[Supervisor], None]
+    file: str = "job.sh"
+
+
+def deployment(name: str, found: str, instead: str, killed_by: Callable[[SystemUnit], None]) -> Mutant:
+    """A step of a deployment that is another."""
+    return Mutant(name, found, instead, lambda unit: killed_by(SystemUnit(unit)), "system.sh")
 
 
 MUTANTS = (
@@ -135,15 +143,152 @@ MUTANTS = (
     ),
 )
 
+SET = 'run nix-env --profile "$profile" --set "$target"'
+DEPLOYMENTS = (
+    deployment(
+        "the profile is set before the acknowledgement",
+        "    step check\n    judge\n",
+        f"    step check\n    {SET}\n    judge\n",
+        systems.test_nothing_is_set_before_somebody_answers,
+    ),
+    deployment(
+        "the root of the new path is forgotten",
+        'root_path "$from" && root_path "$target" &&',
+        'root_path "$from" &&',
+        systems.test_both_paths_are_rooted_before_anything_runs,
+    ),
+    deployment(
+        "the root of the old path is forgotten",
+        '&& root_path "$from" && root_path "$target" && { [ -z "$was_set" ] || root_path "$was_set"; }; }',
+        '&& root_path "$target"; }',
+        systems.test_both_paths_are_rooted_before_anything_runs,
+    ),
+    deployment(
+        "what is returned to is read after the activation",
+        '    back_rc=0\n    switch_to "$from" test',
+        '    back_rc=0\n    from=$(store_path "$running")\n    switch_to "$from" test',
+        systems.test_nobody_answers_and_it_goes_back,
+    ),
+    deployment(
+        "checks are looked at before the activation",
+        '    activate_rc=0\n    switch_to "$target" test || activate_rc=$?\n',
+        '    judge\n    judge() { :; }\n    activate_rc=0\n    switch_to "$target" test || activate_rc=$?\n',
+        systems.test_a_check_that_does_not_hold_goes_back,
+    ),
+    deployment(
+        "nobody is waited for",
+        'await_ack "$confirm_s" || go_back',
+        "true || go_back",
+        systems.test_nobody_answers_and_it_goes_back,
+    ),
+    deployment(
+        "it switches at once, boot entry and all",
+        'switch_to "$target" test || activate_rc=$?',
+        'switch_to "$target" switch || activate_rc=$?',
+        systems.test_profile_and_boot_entry_move_last,
+    ),
+    deployment(
+        "the boot entry is forgotten",
+        '    switch_to "$target" boot || go_back "the boot entry could not be written"\n',
+        "",
+        systems.test_profile_and_boot_entry_move_last,
+    ),
+    deployment(
+        "exit 4 is taken for failure of any kind",
+        "    4) unwell ;;\n",
+        "",
+        systems.test_failed_units_are_left_where_that_is_wanted,
+    ),
+    deployment(
+        "exit 4 is taken for success",
+        "    4) unwell ;;\n",
+        "    4) ;;\n",
+        systems.test_failed_units_are_named_and_it_goes_back,
+    ),
+    deployment(
+        "the exit code proves what runs",
+        '    [ "$(store_path "$running")" = "$target" ] || go_back',
+        "    true || go_back",
+        systems.test_it_ends_well_and_something_else_runs,
+    ),
+    deployment(
+        "the way back leaves the profile",
+        '    back_rc=0\n    switch_to "$from" test || back_rc=$?\n    unset_profile\n',
+        '    back_rc=0\n    switch_to "$from" test || back_rc=$?\n',
+        systems.test_a_boot_entry_that_cannot_be_written_goes_back,
+    ),
+    deployment(
+        "a return that failed is called one",
+        'if [ "$(store_path "$running")" = "$from" ] && { [ "$back_rc" = 0 ]',
+        'if true || { [ "$back_rc" = 0 ]',
+        systems.test_the_way_back_fails_and_says_so,
+    ),
+    deployment(
+        "what failed before is judged",
+        'judge_bad=$(beyond "$(failing)" "$failing_before")',
+        "judge_bad=$(failing)",
+        systems.test_what_failed_before_is_not_judged,
+    ),
+    deployment(
+        "the preview is not compared",
+        '[ -z "$expect" ] || [ "$expect" = "$from $was_set" ] ||',
+        "true ||",
+        systems.test_it_is_not_what_was_previewed,
+    ),
+    deployment(
+        "a system of another machine is tried",
+        '[ -z "$guard_arch" ] || [ -z "$arch" ] || [ "$guard_arch" = "$arch" ] ||',
+        "true ||",
+        systems.test_a_system_of_another_machine,
+    ),
+    deployment(
+        "nothing is mended after a death",
+        "    case $mend_phase in activating | keeping | booting) ;; *) return 0 ;; esac\n",
+        "    return 0\n",
+        systems.test_killed_while_it_activates_it_is_returned,
+    ),
+    deployment(
+        "after a reboot the old system is activated once more",
+        'if [ "$(store_path "$running")" != "$from" ] || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then',
+        "if true; then",
+        systems.test_a_reboot_lands_on_the_old_system_and_nothing_is_activated_again,
+    ),
+    deployment(
+        "a death between profile and boot entry goes back",
+        'if [ "$mend_phase" != activating ] && ',
+        "if false && ",
+        systems.test_killed_between_profile_and_boot_entry_it_goes_on_forward,
+    ),
+    deployment(
+        "what an activation leaves behind is waited for",
+        'while kill -0 "$switch_pour" 2>/dev/null && [ "$switch_n" -lt 20 ]; do',
+        'while kill -0 "$switch_pour" 2>/dev/null; do',
+        systems.test_an_activation_that_leaves_a_daemon_is_not_waited_for,
+    ),
+    deployment(
+        "roots are never forgotten",
+        'listed "/nix/store/$prune_r" "$prune_used" || rm -f',
+        'listed "/nix/store/$prune_r" "$prune_used" || true',
+        systems.test_the_newest_roots_stay_and_what_is_used,
+    ),
+    deployment(
+        "the root of what was booted is forgotten",
+        '$(store_path "$root/run/booted-system")$newline',
+        "",
+        systems.test_the_newest_roots_stay_and_what_is_used,
+    ),
+)
+
 
 def mutated(folder: Path, mutant: Mutant) -> Path:
     """The scripts, with this one step changed; it must stand there exactly once, and the shell must still take it."""
     folder.mkdir()
-    text = script("job.sh")
-    assert text.count(mutant.found) == 1, f"job.sh has changed: {mutant.found}"
-    (folder / "job.sh").write_text(text.replace(mutant.found, mutant.instead))
-    (folder / "lib.sh").write_text(script("lib.sh"))
-    subprocess.run(["dash", "-n", folder / "job.sh"], check=True)
+    for name in ("job.sh", "lib.sh", "system.sh"):
+        (folder / name).write_text(script(name))
+    text = script(mutant.file)
+    assert text.count(mutant.found) == 1, f"{mutant.file} has changed: {mutant.found}"
+    (folder / mutant.file).write_text(text.replace(mutant.found, mutant.instead))
+    subprocess.run(["dash", "-n", folder / mutant.file], check=True)
     return folder
 
 
@@ -158,7 +303,7 @@ def outcome(scenario: Callable[[Supervisor], None], unit: Supervisor) -> str:
     return "passed"
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *DEPLOYMENTS], ids=lambda mutant: mutant.name)
 def test_mutant_is_killed(mutant: Mutant, tmp_path: Path) -> None:
     """The test passes on the scripts as they are, and fails on those with this step changed."""
     for name in ("whole", "changed"):
