@@ -31,8 +31,9 @@ def drifts(unit: Unit, facts: Facts | None, wanted: Mapping[str, tuple[str, ...]
         found.append(Drift(code="deployment", text=_behind(facts.current, head)))
     if facts.current and facts.profile and facts.current != facts.profile:
         found.append(Drift(code="profile", text="the running system is not the one that its profile names"))
-    if facts.current and facts.booted and facts.current.rpartition("/")[2] != facts.booted.rpartition("/")[2]:
-        found.append(Drift(code="booted", text="the running system is not the one that was booted"))
+    if facts.reboot_due:
+        # Any switch runs another system than was booted; only these parts of it need a reboot to be the new ones.
+        found.append(Drift(code="booted", text=f"a reboot is due: its {', '.join(facts.reboot_due)} is not what was booted"))
     return tuple(found)
 
 

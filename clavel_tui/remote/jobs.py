@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clavel_tui.remote.bundle import Bundle
 from clavel_tui.remote.effects import Mutation, Query
@@ -107,9 +107,12 @@ class JobClient:
             raise RemoteError("start", result.err.strip())
 
     async def acknowledge(self, target: Target, ident: str) -> None:
-        """Over a new connection: that is what proves that the unit can still be reached."""
-        await self._runner.forget(target)
-        await self.leave_word(target, ident, "ack")
+        """Over a new connection: that is what proves that the unit can still be reached. The old one goes on beside it."""
+        fresh = replace(target, apart=ident)
+        try:
+            await self.leave_word(fresh, ident, "ack")
+        finally:
+            await self._runner.forget(fresh)
 
     async def unlock(self, target: Target) -> list[str]:
         """Settles dead jobs. Lines: ``settled ID``, ``live ID …``, ``free`` or ``held …``."""

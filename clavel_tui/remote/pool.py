@@ -71,7 +71,7 @@ class Pool:
 
     async def forget(self, target: Target) -> None:
         """Closes the connection and ends the back-off."""
-        link = self._links.pop(target.name, None)
+        link = self._links.pop(target.key, None)
         if link and link.connection:
             link.connection.abort()
 
@@ -83,9 +83,9 @@ class Pool:
         self._links.clear()
 
     def _link(self, target: Target) -> _Link:
-        if target.name not in self._links:
-            self._links[target.name] = _Link(channels=asyncio.Semaphore(self._limits.channels))
-        return self._links[target.name]
+        if target.key not in self._links:
+            self._links[target.key] = _Link(channels=asyncio.Semaphore(self._limits.channels))
+        return self._links[target.key]
 
     async def _connected(self, target: Target, link: _Link) -> asyncssh.SSHClientConnection:
         async with link.gate:

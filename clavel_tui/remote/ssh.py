@@ -59,10 +59,10 @@ class SshRunner:
         """See QueryRunner. A resident that does not answer in time is ended; the next question starts a new one."""
         import asyncssh
 
-        resident = self._residents.get(target.name)
+        resident = self._residents.get(target.key)
         if resident is None or not resident.fits(query):
             await self._end_resident(target)
-            resident = self._residents[target.name] = _Resident(query, await self._start(target, query))
+            resident = self._residents[target.key] = _Resident(query, await self._start(target, query))
         whole = False
         try:
             lines, whole = await resident.ask(word, end, query.timeout)
@@ -93,11 +93,11 @@ class SshRunner:
         await self._pool.close()
 
     async def _dropped(self, target: Target) -> None:
-        self._residents.pop(target.name, None)
+        self._residents.pop(target.key, None)
         await self._pool.forget(target)
 
     async def _end_resident(self, target: Target) -> None:
-        if resident := self._residents.pop(target.name, None):
+        if resident := self._residents.pop(target.key, None):
             resident.end()
 
     async def _start(self, target: Target, query: Query) -> asyncssh.SSHClientProcess[bytes]:

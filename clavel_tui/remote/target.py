@@ -36,6 +36,13 @@ class Target:
     state: str = "/var/lib/clavel"
     docker_config: str = ""
     environment: tuple[tuple[str, str], ...] = field(default=())
+    apart: str = ""
+    """Names a connection of its own to the same unit."""
+
+    @property
+    def key(self) -> str:
+        """One connection is kept for each."""
+        return f"{self.name}#{self.apart}" if self.apart else self.name
 
     def command(self, text: str, args: Sequence[str], *, elevated: bool) -> list[str]:
         """The argv that runs ``text`` as a POSIX shell script with ``args`` as $1…, as root where ``elevated`` is asked."""

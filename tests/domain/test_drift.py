@@ -62,11 +62,11 @@ def test_a_container_of_another_image_than_its_tag_names() -> None:
     assert found(seen) == [("image", "web/app does not run the image that app:latest names here")]
 
 
-def test_a_system_that_is_neither_the_booted_nor_the_profiles_one() -> None:
+def test_a_system_that_is_not_the_profiles_one_or_waits_for_a_reboot() -> None:
     a, b = "/nix/store/a-nixos", "/nix/store/b-nixos"
-    seen = facts(container(), current=a, booted=b, profile=b)
+    seen = facts(container(), current=a, booted=b, profile=b, reboot_due=("kernel", "initrd"))
     assert [code for code, _ in found(seen)] == ["profile", "booted"]
-    assert found(facts(container(), current=a, booted=a, profile=a)) == []
+    assert found(facts(container(), current=a, booted=b, profile=a)) == []  # any switch without a reboot
     assert found(facts(container(), current=a)) == []
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .console import PROGRAM, Console
+from .console import Console
 from .flakes import forget, git
 from .host import Host
 from .lab import Lab
 from .plan import TRIXIE_TREE
-from .shell import run, write
+from .shell import write
 
 OWN = Path(__file__).parent / "nixos"
 JUDGE = Path(__file__).parents[3] / "shared/lab/fleet"
@@ -140,6 +140,3 @@ def profile(host: Host) -> str:
 def boots(host: Host) -> str:
     """What the boot loader would start."""
     return host.exec("sed -n 's/^default //p' /boot/loader/loader.conf").stdout.strip()
-
-
-__all__ = ["FIRST", "JUDGE", "OWN", "PROFILE", "PROGRAM", "Fleet", "boots", "profile", "run", "runs"]

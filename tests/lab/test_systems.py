@@ -1,11 +1,15 @@
 """Whole systems on real hosts: evaluated, built, copied, activated, proved, and brought back."""
 
+import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from .host import Host
 from .lab import Lab
+from .shell import wait_for
 from .systems import JUDGE, OWN, Fleet, boots, profile, runs
 
 pytestmark = pytest.mark.lab
@@ -52,3 +56,161 @@ def test_three_hosts_are_deployed_proved_and_brought_back(fleet: Fleet) -> None:
     assert {host.name: (runs(host), profile(host), boots(host)) for host in hosts} == {
         name: (path, path, path) for name, path in firsts.items()
     }
+
+
+def test_a_deployment_that_cuts_its_own_network_comes_back_also_when_the_console_was_closed(fleet: Fleet) -> None:
+    """h1's console stays and says so; h2's is killed while it waits, and the next one finds out."""
+    h1, h2, _ = fleet.lab.hosts
+    before = {host.name: runs(host) for host in (h1, h2)}
+    for host in (h1, h2):
+        fleet.unit(host.name, system={"confirm_seconds": 6})
+    fleet.commit(h1={"version": "24.11.2", "cutNetwork": True}, h2={"version": "24.11.2", "cutNetwork": True})
+    fleet.console.run("eval").ends(SUCCEEDED)
+    fleet.console.run("prepare", "h1", "h2").ends(SUCCEEDED)
+    killed = fleet.console.start("deploy", "h2", "--yes")
+    wait_for("h2 lost its link", lambda: "DOWN" in link(h2), timeout=60)
+    killed.kill()
+    killed.communicate()
+    answer = fleet.change("deploy", "h1").ends(RETURNED)
+    assert "nobody reached this unit over a new connection within 6 s" in answer.text
+    assert "verified on the unit" in answer.text
+    (settled,) = [one for one in fleet.console.run("history", "--json").json if one["request"]["unit"] == "h2"][:1]
+    assert settled["outcome"] == "returned", settled
+    for host in (h1, h2):
+        assert (runs(host), profile(host)) == (before[host.name], before[host.name])
+        assert "UP" in link(host)
+
+
+@contextmanager
+def listener(host: Host, port: int) -> Iterator[None]:
+    """Something on the host accepts connections to the port, as long as the block lasts."""
+    host.exec(f"nohup busybox nc -lk -p {port} -e true >/dev/null 2>&1 & echo $! >/tmp/listener")
+    try:
+        yield
+    finally:
+        host.exec("kill $(cat /tmp/listener)", check=False)
+
+
+def link(host: Host) -> str:
+    """The state of the host's cable, seen from inside."""
+    return host.exec("ip -o link | grep -v ' lo:'").stdout
+
+
+def test_what_goes_wrong_returns_and_names_what_failed(fleet: Fleet) -> None:
+    """One host's activation fails, another's leaves failed units, and a third is told to keep them."""
+    h1, h2, h3 = fleet.lab.hosts
+    before = {host.name: runs(host) for host in fleet.lab.hosts}
+    fleet.unit("h3", system={"on_failure": "leave"})
+    broken = {"version": "24.11.2", "failUnits": ["mail.service", "web.service"]}
+    fleet.commit(h1={"version": "24.11.2", "failActivation": True}, h2=broken, h3=broken)
+    wanted = {one["unit"]: one["nar_id"] for one in fleet.console.run("eval", "--json").ends(SUCCEEDED).json["units"]}
+    answer = fleet.change("deploy", "h1", "h2", "h3").ends(UNITS_FAILED)
+    said = {one["request"]["unit"]: (one["outcome"], one["text"]) for one in answer.json["operations"]}
+    assert said["h1"][0] == "returned"
+    assert "exit code 2" in said["h1"][1]
+    assert said["h2"][0] == "returned"
+    assert said["h3"][0] == "units-failed"
+    assert all("mail.service, web.service" in said[name][1] for name in ("h2", "h3"))
+    assert {host.name: runs(host) for host in fleet.lab.hosts} == before | {"h3": wanted["h3"]}
+    assert (profile(h1), profile(h2), profile(h3)) == (before["h1"], before["h2"], wanted["h3"])
+
+
+def test_a_reboot_while_it_waits_lands_on_the_old_system(fleet: Fleet) -> None:
+    h1 = fleet.lab.hosts[0]
+    before = runs(h1)
+    fleet.unit("h1", system={"confirm_seconds": 60}, checks=[{"tcp": 9}])  # it ends after the activation: no word is given
+    wanted = fleet.new("h1", "24.11.2")
+    fleet.console.run("prepare", "h1").ends(SUCCEEDED)
+    with listener(h1, 9):
+        deploying = fleet.console.start("deploy", "h1", "--yes", "--json")
+        wait_for("h1 runs the new one", lambda: runs(h1) == wanted, timeout=60)
+    h1.reboot()
+    out, _ = deploying.communicate(timeout=180)
+    (operation,) = json.loads(out)["operations"]
+    assert operation["outcome"] == "interrupted", operation
+    assert "the unit was restarted" in operation["text"]
+    assert (runs(h1), profile(h1)) == (before, before)
+
+
+def test_modes_inhibitors_and_the_reboot_that_is_due(fleet: Fleet) -> None:
+    h1, h2, h3 = fleet.lab.hosts
+    before = {host.name: runs(host) for host in fleet.lab.hosts}
+    new = {"version": "24.11.2", "kernel": "6.9.9"}
+    fleet.commit(h1=new, h2=new, h3={**new, "inhibitors": ["dbus: implementation changed"]})
+    wanted = {one["unit"]: one["nar_id"] for one in fleet.console.run("eval", "--json").ends(SUCCEEDED).json["units"]}
+    fleet.change("deploy", "h1", "--mode", "test").ends(SUCCEEDED)
+    assert (runs(h1), profile(h1), boots(h1)) == (wanted["h1"], before["h1"], before["h1"])
+    fleet.change("deploy", "h2", "--mode", "boot").ends(SUCCEEDED)
+    assert (runs(h2), profile(h2), boots(h2)) == (before["h2"], wanted["h2"], wanted["h2"])
+    preview = fleet.console.run("deploy", "h3", "--dry-run").ends(SUCCEEDED)
+    assert "not built yet" in preview.err
+    answer = fleet.change("deploy", "h3").ends(NEEDS_REBOOT)
+    assert "comes up at the next boot" in answer.text
+    assert (runs(h3), profile(h3)) == (before["h3"], wanted["h3"])
+    assert "reboot" in fleet.console.run("deploy", "h3", "--dry-run").err
+    h3.reboot()
+    assert runs(h3) == wanted["h3"]
+
+
+def test_garbage_is_collected_and_the_third_last_comes_back(fleet: Fleet) -> None:
+    """Our roots keep what was deployed, also from `nix-collect-garbage -d`; what is gone all the same is copied again."""
+    h1 = fleet.lab.hosts[0]
+    first = runs(h1)
+    paths = [fleet.new("h1", "24.11.2"), fleet.new("h1", "24.11.3")]
+    for path in paths:
+        fleet.change("deploy", "h1", "--to", path).ends(SUCCEEDED)
+    assert runs(h1) == paths[-1]
+    h1.exec("nix-collect-garbage -d")
+    fleet.change("rollback", "--unit", "h1", "--to", first).ends(SUCCEEDED)
+    assert (runs(h1), profile(h1)) == (first, first)
+    h1.exec(f"rm -f /nix/var/nix/gcroots/clavel/* && nix-collect-garbage -d && ! test -e {paths[0]}")
+    fleet.change("rollback", "--unit", "h1", "--to", paths[0]).ends(SUCCEEDED)  # the workstation still has it
+    assert runs(h1) == paths[0]
+    gone = fleet.console.run("rollback", "--unit", "h3", "--to", f"/nix/store/{'0' * 32}-nixos-system-h3-1", "--yes")
+    gone.ends(REFUSED)
+    assert "neither on h3 nor on this workstation" in gone.err
+
+
+def test_bad_input_is_refused_in_a_sentence(fleet: Fleet) -> None:
+    """Nothing is built, copied or touched for any of these."""
+    fleet.new("h1", "24.11.2")
+    h1 = fleet.lab.hosts[0]
+    before = runs(h1)
+    (amber,) = [one["short"] for one in fleet.console.run("deployments", "h2", "--json").json][:1]
+    for words, sentence in {
+        ("deploy", "h9"): "there is no unit h9",
+        ("deploy",): "no unit is meant",
+        ("deploy", "h1", "--to", amber): f"{amber} is a Deployment for h2",
+        ("deploy", "h1", "--to", "7"): "has no generation 7",
+        ("deploy", "h1", "--to", "/etc/passwd"): "is not a store path",
+        ("deploy", "h1", "--to", "h1@ffff"): "no Deployment, generation or store path",
+        ("rollback", "--unit", "h1"): "no other system that was recorded as good",
+    }.items():
+        answer = fleet.console.run(*words, "--yes")
+        assert answer.code == REFUSED, answer
+        assert sentence in answer.err, answer
+    tool = fleet.nix(
+        "eval", "--raw", f"git+file://{fleet.repository}#nixosConfigurations.h1.config.system.build.toplevel.etc"
+    ).stdout
+    fleet.built("h1")
+    answer = fleet.console.run("deploy", "h1", "--to", tool, "--yes", "--json").ends(REFUSED)
+    assert "is not a nixos system" in answer.text
+    fleet.commit(h1={"version": "24.11.9", "system": "aarch64-linux"})
+    assert "aarch64-linux" in fleet.console.run("eval").err + fleet.console.run("eval").out
+    assert runs(h1) == before
+
+
+def test_a_second_operator_is_locked_out_by_name(fleet: Fleet) -> None:
+    fleet.commit(h1={"version": "24.11.2", "slow": 5})
+    fleet.console.run("eval").ends(SUCCEEDED)
+    fleet.console.run("prepare", "h1").ends(SUCCEEDED)
+    first = fleet.console.start("deploy", "h1", "--yes", "--reason", "the first")
+    wait_for(
+        "the first holds the lock",
+        lambda: "deploy" in fleet.lab.hosts[0].exec("cat /var/lib/clavel/lock.owner", check=False).stdout,
+    )
+    second = fleet.console.another("second.db").run("deploy", "h1", "--to", runs(fleet.lab.hosts[0]), "--yes").ends(REFUSED)
+    assert "operator=root@" in second.err
+    assert "reason=the first" in second.err
+    first.communicate(timeout=120)
+    assert first.returncode == SUCCEEDED
