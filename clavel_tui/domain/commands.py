@@ -30,10 +30,18 @@ COMMANDS: tuple[Command, ...] = (
         verb="update",
     ),
     Command(
+        id="deploy",
+        key="d",
+        name="Deploy",
+        tooltip="Deploy to the unit's whole system what it should run, or the Deployment under the cursor: preview first",
+        mutates=True,
+        verb="deploy",
+    ),
+    Command(
         id="rollback",
         key="r",
         name="Roll back",
-        tooltip="Roll the selected stack back to the last known good, or any release",
+        tooltip="Roll the selected stack, or the whole system, back to the last known good, or to anything recorded",
         mutates=True,
         verb="rollback",
     ),
@@ -157,7 +165,7 @@ COMMANDS: tuple[Command, ...] = (
 MOVES: tuple[tuple[str, str], ...] = (
     ("arrows, h j k l", "move"),
     ("tab", "next pane"),
-    ("space", "mark; u r t S H then act on all that are marked, after one preview"),
+    ("space", "mark; u d r t S H then act on all that are marked, after one preview"),
     ("esc", "back"),
     ("y / n / w", "yes, no, or say why first, in a dialog"),
 )

@@ -8,14 +8,18 @@ import urllib.error
 import urllib.request
 
 from clavel_tui.domain.unit import Check, Unit
+from clavel_tui.remote.trust import SshFiles, known_as
 
 CHECK_S = 5.0
 
 
-async def failing(unit: Unit) -> frozenset[str]:
-    """The lines of those that do not hold now."""
+async def failing(unit: Unit, files: SshFiles | None) -> frozenset[str]:
+    """The lines of those that do not hold now. The unit's address may be an alias of ssh_config, which ``files`` name."""
     checks = [check for check in unit.checks if check.outside]
-    held = await asyncio.gather(*(_holds(check, unit.address) for check in checks))
+    if not checks:
+        return frozenset()
+    address = known_as(unit.address, unit.port, files)[0] if files else unit.address
+    held = await asyncio.gather(*(_holds(check, address) for check in checks))
     return frozenset(check.line for check, holds in zip(checks, held, strict=True) if not holds)
 
 

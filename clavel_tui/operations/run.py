@@ -161,7 +161,7 @@ class Run:
         A failure needs no word here: without it the job returns by itself, and says so.
         """
         for _ in range(ACKNOWLEDGE_TRIES):
-            failing = await outside.failing(self._unit) - self._failed_before
+            failing = await self.failing_outside() - self._failed_before
             if failing:
                 self.tell("warn", f"from here it does not hold: {', '.join(sorted(failing))}")
                 await self._parts.clock.sleep(RETRY_S)
@@ -172,6 +172,10 @@ class Run:
                 await self._parts.clock.sleep(RETRY_S)
             else:
                 return
+
+    async def failing_outside(self) -> frozenset[str]:
+        """The unit's checks that are looked at from this workstation and do not hold now."""
+        return await outside.failing(self._unit, self._parts.workshop.files if self._parts.workshop else None)
 
     @asynccontextmanager
     async def flushing(self) -> AsyncIterator[None]:

@@ -12,7 +12,6 @@ from clavel_tui.nix import NixError, Workshop
 from clavel_tui.nix.closures import closures
 from clavel_tui.nix.here import nix_store, workstation
 from clavel_tui.nix.system_job import system_bundle
-from clavel_tui.operations.outside import failing
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.run import Run
 from clavel_tui.remote.errors import RemoteError
@@ -52,7 +51,11 @@ class SystemRun:
             return
         now = self._parts.clock.wall()
         bundle = system_bundle(operation.id, self._plan, self._system, self._unit, operation.origin, now)
-        await self._run.from_the_start(bundle, await failing(self._unit))
+        before = await self._run.failing_outside()
+        if before:
+            async with self._run.flushing():
+                self._run.tell("warn", f"already failing from here, and so not judged: {', '.join(sorted(before))}")
+        await self._run.from_the_start(bundle, before)
 
     async def _prepare(self) -> None:
         """Looked at anew: between preview and now somebody may have built, copied or collected it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from textual import work
 
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.system import Mode
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.choices import Choice
@@ -17,11 +19,17 @@ from clavel_tui.tui.render.bulk import bulk_lines
 from clavel_tui.tui.render.cells import Cell, Row, line
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
 from clavel_tui.tui.render.plan import plan_lines
+from clavel_tui.tui.render.systems import SYSTEM
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
 from clavel_tui.tui.screens.evaluated import SourcesScreen
 
 PLANS_AT_ONCE = 8
 """Each is a look at a unit."""
+
+
+def prepares(plans: Sequence[Plan]) -> bool:
+    """Whether anything has to be built or copied before a unit can say what would change there."""
+    return any(plan.system and (plan.system.build or plan.system.copies) for plan in plans if not plan.refusal)
 
 
 class ChangingConsole(Console):
@@ -74,11 +82,24 @@ class ChangingConsole(Console):
         def read() -> Choice:
             return choices.releases(self._now_of(unit), stack, self._going_on(unit))
 
-        title = f"roll back on {unit.unit.name}: to which release?"
+        title = f"roll back on {unit.unit.name}: to what?"
         key = await self.push_screen_wait(ChooseScreen(title, choices.RELEASE_COLUMNS, read))
-        if key:
+        if key and key.startswith(SYSTEM):
+            await self._confirm(Request(unit=unit.unit.name, stack="", verb=Verb.ROLLBACK, release=key.removeprefix(SYSTEM)))
+        elif key:
             stack, _, release = key.partition("/")
             await self._confirm(Request(unit=unit.unit.name, stack=stack, verb=Verb.ROLLBACK, release=release))
+
+    @work(group="dialog", exclusive=True)
+    async def do_deploy(self) -> None:
+        """`d`: what the unit should run, or in the list of Deployments the one under the cursor."""
+        if self._marks:
+            await self._change_many(Verb.DEPLOY)
+            return
+        unit, _ = self._selected
+        if unit:
+            said = self._deployments.key if self.screen is self._deployments else ""
+            await self._confirm(Request(unit=unit.unit.name, stack="", verb=Verb.DEPLOY, release=said))
 
     async def _confirm(self, request: Request) -> None:
         client = self._client
@@ -87,13 +108,29 @@ class ChangingConsole(Console):
         made: list[Plan] = []
 
         async def preview() -> Preview:
-            plan = await client.plan(request)
-            made.append(plan)
-            return Preview(plan_lines(plan), not plan.refusal)
+            made[:] = [await client.plan(request)]
+            return Preview(plan_lines(made[0]), not made[0].refusal, prepares(made))
 
-        why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview))
+        async def prepare() -> None:
+            await self._prepare(client, made)
+
+        why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview, prepare=prepare))
         if why is not None and made:
             await self._submit(client, made[0], why)
+
+    async def _prepare(self, client: FleetClient, plans: Sequence[Plan]) -> None:
+        """Builds and copies: then the units themselves can say what would be restarted."""
+        requests = {p.request.unit: p.request.model_copy(update={"verb": Verb.PREPARE}) for p in plans if prepares([p])}
+        ready = [p.model_copy(update={"request": requests[p.request.unit]}) for p in plans if p.request.unit in requests]
+        try:
+            idents = [await client.submit(plan) for plan in ready]
+            done = await asyncio.gather(*(client.wait(ident) for ident in idents))
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
+            return
+        for operation in done:
+            if operation.outcome is not Outcome.SUCCEEDED:
+                self.notify(f"{operation.request.unit}: {operation.text}", severity="warning", timeout=20, markup=False)
 
     async def _change_many(self, verb: Verb) -> None:
         """One preview and one yes for all that is marked; what cannot be done is said there, and the others go on."""
@@ -109,12 +146,17 @@ class ChangingConsole(Console):
                 return await client.plan(request)
 
         async def preview() -> Preview:
-            plans.extend(await asyncio.gather(*(planned(request) for request in requests)))
-            return Preview(bulk_lines(plans, left_out), any(not plan.refusal for plan in plans))
+            plans[:] = await asyncio.gather(*(planned(request) for request in requests))
+            return Preview(bulk_lines(plans, left_out), any(not plan.refusal for plan in plans), prepares(plans))
+
+        async def prepare() -> None:
+            await self._prepare(client, plans)
 
         whole = len(state.units) > 1 and {mark.partition("/")[0] for mark in marks} == {u.unit.name for u in state.units}
-        title = f"{verb.value} {len(requests)} stack{'s' * (len(requests) != 1)}"
-        why = await self.push_screen_wait(ConfirmScreen(title, preview, typed=state.name if whole else ""))
+        what = "system" if all(not request.stack for request in requests) else "stack"
+        title = f"{verb.value} {len(requests)} {what}{'s' * (len(requests) != 1)}"
+        dialog = ConfirmScreen(title, preview, typed=state.name if whole else "", prepare=prepare)
+        why = await self.push_screen_wait(dialog)
         if why is None:
             return
         if listing := self._marking:
@@ -154,10 +196,12 @@ class ChangingConsole(Console):
         """`z` on an operation of the history: back to what ran before it."""
         operation = self._history.chosen if self.screen is self._history else None
         if operation is None or not operation.came_from:
-            self.notify("select an operation of the history (5) that changed a stack", severity="warning")
+            self.notify("select an operation of the history (5) that changed a stack or a system", severity="warning")
             return
         await self._confirm(
-            operation.request.model_copy(update={"verb": Verb.ROLLBACK, "release": operation.came_from, "service": ""})
+            operation.request.model_copy(
+                update={"verb": Verb.ROLLBACK, "release": operation.came_from, "service": "", "mode": Mode.SWITCH}
+            )
         )
 
     @work(group="dialog", exclusive=True)

@@ -12,6 +12,7 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui.render.cells import Cell, Row
+from clavel_tui.tui.render.systems import system_rows
 
 STACK_COLUMNS = ("STACK", "SERVICES", "RELEASE", "STATE")
 RELEASE_COLUMNS = ("STACK", "RELEASE", "HEALTH", "IMAGES", "NOTE")
@@ -27,12 +28,17 @@ class Choice(NamedTuple):
 
 def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[Request], list[str]]:
     """A request for each stack that the marks mean (`unit` or `unit/stack`), and a sentence for each that is left out."""
-    requests, left_out = [], []
+    if verb is Verb.DEPLOY:
+        return _systems_meant(state, marks)
+    requests: list[Request] = []
+    left_out: list[str] = []
     for mark in sorted(marks):
         name, _, said = mark.partition("/")
         unit = state.unit(name)
         views = [view for view in unit.stacks if not said or view.name == said] if unit else []
-        if not views:
+        if verb is Verb.ROLLBACK and unit and not views and unit.unit.has_system:
+            _system_back(unit, requests, left_out)
+        elif not views:
             left_out.append(f"{name} has no Docker Compose stack")
         for view in views:
             if verb is Verb.ROLLBACK and not view.good:
@@ -41,6 +47,25 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
                 requests.append(
                     Request(unit=name, stack=view.name, verb=verb, release=view.good if verb is Verb.ROLLBACK else "")
                 )
+    return requests, left_out
+
+
+def _system_back(unit: UnitState, requests: list[Request], left_out: list[str]) -> None:
+    """A unit without stacks is brought back as a whole."""
+    _, good = system_rows(unit)
+    if good:
+        requests.append(Request(unit=unit.unit.name, stack="", verb=Verb.ROLLBACK, release=good.partition(":")[2]))
+    else:
+        left_out.append(f"{unit.unit.name}: no other system that was recorded as good is there")
+
+
+def _systems_meant(state: FleetState, marks: Collection[str]) -> tuple[list[Request], list[str]]:
+    requests, left_out = [], []
+    for name in sorted({mark.partition("/")[0] for mark in marks}):
+        if why := no_system(state.unit(name)):
+            left_out.append(why)
+        else:
+            requests.append(Request(unit=name, stack="", verb=Verb.DEPLOY))
     return requests, left_out
 
 
@@ -84,6 +109,24 @@ def no_first_contact(unit: UnitState | None) -> str:
     return "" if unit.kind == "host-key-unknown" else f"the host key of {unit.unit.name} is known, or it was not reached yet"
 
 
+def nothing_to_go_back_to(unit: UnitState | None) -> str:
+    """Why nothing of that unit can be rolled back; empty where a stack or the system can."""
+    if unit and unit.unit.has_system and unit.facts:
+        return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble else ""
+    return no_stack(unit)
+
+
+def no_system(unit: UnitState | None) -> str:
+    """Why nothing can be deployed to that unit; empty where it can."""
+    if unit is None:
+        return "no unit is selected"
+    if not unit.unit.has_system:
+        return f"{unit.unit.name} is a {unit.unit.type.value} unit: only nixos and darwin units have a system to deploy"
+    if unit.head is None:
+        return f"{unit.unit.name} has no Deployment yet: e evaluates the fleet's flake"
+    return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble else ""
+
+
 def no_stack(unit: UnitState | None) -> str:
     """Why nothing can be done to a stack of that unit; empty where something can."""
     if unit is None:
@@ -124,16 +167,26 @@ def _state(view: StackView) -> Cell:
 
 
 def releases(unit: UnitState, said: str | None, running: Collection[Operation]) -> Choice:
-    """What a rollback can go to: the releases of the stack that is meant, or of all; the last known good is preselected.
+    """What a rollback can go to: the releases of the stack that is meant, or of all, and the unit's systems.
 
-    While something goes on there, that is said, since what it brings is not in the list yet.
+    The last known good is preselected: of what is unwell, else of what changed last. While something goes on there, that is
+    said, since what it brings is not in the list yet.
     """
     views = [v for v in unit.stacks if not said or v.name == said]
     rows = [_release_row(v, n) for v in views for n in range(len(v.releases))]
     likely = next((v for v in views if v.name == stack(unit, said)), None)
     good = next((f"{v.name}/{v.good}" for v in ([likely] if likely else []) + views if v.good), None)
-    note = "" if good else "no recorded good release can be restored here"
+    systems, good_system = system_rows(unit) if not said else ([], None)
+    if good_system and (good is None or (likely and not _unwell(likely) and _changed(unit) > _last(likely))):
+        rows, good = [*systems, *rows], good_system
+    else:
+        rows = [*rows, *systems]
+    note = "" if good else "nothing that was recorded as good can be restored here"
     return Choice(rows, good, f"{next(iter(running)).request.sentence} is still going on" if running else note)
+
+
+def _changed(unit: UnitState) -> float:
+    return max((record.at for record in unit.facts.systems), default=0.0) if unit.facts else 0.0
 
 
 def _release_row(view: StackView, index: int) -> Row:

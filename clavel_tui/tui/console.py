@@ -88,8 +88,9 @@ class Console(App[None]):
         self._fleet = FleetScreen(name, now)
         self._history = HistoryScreen()
         self._stacks = StacksScreen()
+        self._deployments = DeploymentsScreen(now)
         self._numbered: dict[str, ModeScreen] = {
-            "deployments": DeploymentsScreen(now),
+            "deployments": self._deployments,
             "stacks": self._stacks,
             "history": self._history,
             "sources": SourcesScreen(now),
@@ -173,6 +174,10 @@ class Console(App[None]):
             return "" if self._selected[0] else "no unit is selected"
         if ident == "trust":
             return choices.no_first_contact(self._selected[0])
+        if ident == "deploy":
+            return "" if self._marks else choices.no_system(self._selected[0])
+        if ident == "rollback" and not self._marks and not self._selected[1]:
+            return choices.nothing_to_go_back_to(self._selected[0])
         acts_on_a_stack = (command(ident).mutates or ident == "logs") and ident not in {"undo", "cancel", "evaluate"}
         return choices.no_stack(self._selected[0]) if acts_on_a_stack and not self._marks else ""
 
@@ -195,6 +200,8 @@ class Console(App[None]):
         """The unit that keys are about, and the stack where one is under the cursor."""
         if self.screen is self._stacks:
             return self._stacks.chosen
+        if self.screen is self._deployments and self._state:
+            return self._state.unit(self._deployments.key.partition("@")[0]), None
         return self._fleet.chosen, self._fleet.chosen_stack
 
     async def _choose_stack(self, unit: UnitState, said: str | None, what: str) -> str | None:

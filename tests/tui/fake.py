@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.domain.operation import Event, FileChange, ImageChange, Operation, Plan, Request
+from clavel_tui.domain.operation import Event, FileChange, ImageChange, Operation, Plan, Request, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.fleet.state import FleetState, SourceState, UnitState
-from tests.tui.fleets import NOW, operation
+from tests.tui.fleets import NOW, operation, system_plan
 
 
 class FakeFleet:
@@ -51,12 +51,23 @@ class FakeFleet:
         self.asked.append(("plan", request))
         if self.refusal:
             return Plan(request=request, title="refused", refusal=self.refusal)
+        if not request.stack:
+            return self._system(request)
         return Plan(
             request=request, title=f"{request.verb.value} {request.stack} on {request.unit}", release=request.release,
             commands=("cd /srv/web", "docker compose up -d --no-build --pull never"), notes=("volumes are not rolled back",),
             images=(ImageChange(service="app", before="222222222222", after="111111111111", note="registry.example/app:latest"),),
             files=(FileChange(path="compose.yaml", kind="changed", diff=("-image: app:2", "+image: app:1")),),
         )  # fmt: skip
+
+    def _system(self, request: Request) -> Plan:
+        """Not built until somebody has asked for it."""
+        prepared = any(what == "submit" and said.verb is Verb.PREPARE for what, said in self.asked if isinstance(said, Request))
+        system = system_plan(request.unit, built=prepared or request.verb is Verb.ROLLBACK)
+        commands = (f"{system.nar_id}/bin/switch-to-configuration test", f"nix-env --profile … --set {system.nar_id}")
+        notes = ("it returns to nixos-system-cinnabar-25.11 unless it is reached over a new connection within 60 s",)
+        title = f"{request.verb.value} {request.unit}"
+        return Plan(request=request, title=title, system=system, release=system.nar_id, commands=commands, notes=notes)
 
     async def sources(self) -> Sequence[SourceState]:
         return self.source_states

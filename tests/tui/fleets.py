@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clavel_tui.domain.closure import ClosureDiff, PackageChange
 from clavel_tui.domain.deployment import Deployment, Head, Recorded, Specification, Template, full_name
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Container, Disk, Facts, StackState
@@ -11,6 +12,7 @@ from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.release import Held, Release, ServiceImage
 from clavel_tui.domain.source import Attribute, Evaluation, Fault, Listing, Lock, Source
 from clavel_tui.domain.stackview import stack_views
+from clavel_tui.domain.system import ServiceChange, SystemPlan, SystemRecord
 from clavel_tui.domain.unit import Expected, Stack, Unit, UnitType
 from clavel_tui.fleet.state import FleetState, SourceState, UnitState
 
@@ -156,12 +158,48 @@ def recorded(name: str, number: int, *, days: float, dirty: bool = False) -> Rec
     )
 
 
+def system(name: str, number: int, verdict: str, *, days: float) -> SystemRecord:
+    """A line of what the unit remembers."""
+    short = full_name(name, deployment(name, number).id)
+    return SystemRecord(
+        at=NOW - days * 86400, verdict=verdict, path=path(name, number), label=short, revision="1234567890", operator="ada@desk"
+    )
+
+
+def system_plan(name: str, *, built: bool = True) -> SystemPlan:
+    """What a deployment of that unit would change."""
+    number = 3
+    plan = SystemPlan(
+        nar_id=path(name, number), label=full_name(name, deployment(name, number).id), current=path(name, 1),
+        profile=path(name, 1), drv="/nix/store/x.drv", build=not built, confirm_seconds=60,
+    )  # fmt: skip
+    if not built:
+        return plan
+    changes = (
+        PackageChange(name="linux", before=("6.6.1",), after=("6.6.9",), size=120_000),
+        PackageChange(name="etc", size=-9_000),
+        PackageChange(name="htop", after=("3.3.0",), size=400_000),
+        PackageChange(name="nano", before=("7.2",), size=-2_400_000),
+    )
+    services = (ServiceChange(verb="restart", name="nginx.service"), ServiceChange(verb="start", name="htop.service"))
+    diff = ClosureDiff(changes=changes, size_before=1_800_000_000, size_after=1_798_111_000)
+    return plan.model_copy(update={"diff": diff, "services": services, "dry": True, "reboot": "another kernel"})
+
+
 def evaluated(name: str = "cinnabar", runs: int = 1, should: int = 3) -> UnitState:
     """A unit that is some evaluations behind."""
     one = unit(name, stacks=("web",), tags=("hetzner",))
     past = tuple((full_name(name, deployment(name, n).id), path(name, n)) for n in range(1, should + 1))
     head = Head(name=name, short=past[-1][0], nar_id=past[-1][1], at=NOW - 86400, past=past)
-    what = facts(one, current=path(name, runs), profile=path(name, runs), health="unhealthy")
+    what = facts(
+        one,
+        current=path(name, runs),
+        profile=path(name, runs),
+        health="unhealthy",
+        generations=((41, path(name, 0)), (42, path(name, runs))),
+        rooted=(path(name, 0), path(name, runs)),
+        systems=(system(name, 0, "good", days=9), system(name, 2, "returned", days=4), system(name, runs, "good", days=6)),
+    )
     state = seen(one, what)
     return state.model_copy(update={"head": head, "drift": drifts(one, what, {}, head)})
 

@@ -28,6 +28,10 @@ SCENES: dict[str, tuple[str, ...]] = {
     "choose-stack": ("s_cinnabar", "u"),
     "rollback": ("r",),
     "rollback-preview": ("r", "enter"),
+    "deploy": ("s_cinnabar", "d"),
+    "deploy-prepared": ("s_cinnabar", "d", "p"),
+    "rollback-system": ("s_cinnabar", "r"),
+    "bulk-deploy": ("s_cinnabar", "space", "d"),
     "bulk": ("space", "space", "space", "u"),
     "whole-fleet": ("mark_all", "u", "y"),
     "acknowledge": ("a",),
@@ -51,7 +55,19 @@ SCENES: dict[str, tuple[str, ...]] = {
     "source": ("6", "enter"),
     "tour": ("f1", "x"),
 }
-MODES = ("fleet", "deployments", "stacks", "history", "sources", "explain", "rollback", "acknowledge", "palette", "update")
+MODES = (
+    "fleet",
+    "deployments",
+    "stacks",
+    "history",
+    "sources",
+    "explain",
+    "rollback",
+    "acknowledge",
+    "palette",
+    "update",
+    "deploy",
+)
 """Which scenes are looked at with every kind of fleet."""
 
 

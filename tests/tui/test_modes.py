@@ -231,10 +231,58 @@ async def test_marked_units_roll_back_each_to_its_own_last_good(console: MakeApp
         assert "3 marked" in str(listing.border_subtitle)
         await pilot.press("r")
         await settle(pilot)
-        assert "stibnite has no Docker Compose stack" in seen(app)
+        assert "stibnite: no other system that was recorded as good is there" in seen(app)
         await pilot.press("y")
         await settle(pilot)
         assert [(r.unit, r.release) for r in submitted(fake)] == [("electrum", "aaaa00001111"), ("galena", "aaaa00001111")]
+
+
+async def test_a_deployment_is_prepared_previewed_and_confirmed(console: MakeApp) -> None:
+    app, fake = full(console, fleets.fleet(fleets.evaluated()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("d")
+        await settle(pilot)
+        assert "not built yet" in seen(app)
+        await pilot.press("p")
+        await settle(pilot)
+        assert "nginx.service" in seen(app)
+        await pilot.press("y")
+        await settle(pilot)
+        assert [(r.verb, r.unit, r.stack) for r in submitted(fake)] == [
+            (Verb.PREPARE, "cinnabar", ""),
+            (Verb.DEPLOY, "cinnabar", ""),
+        ]
+
+
+async def test_the_deployment_under_the_cursor_is_deployed(console: MakeApp) -> None:
+    app, fake = full(console, fleets.fleet(fleets.evaluated()))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("2")
+        await settle(pilot)
+        short = app.screen.query_one(Listing).key
+        await pilot.press("d")
+        await settle(pilot)
+        await pilot.press("y")
+        await settle(pilot)
+        assert [(r.verb, r.unit, r.release) for r in submitted(fake)] == [(Verb.DEPLOY, "cinnabar", short)]
+
+
+async def test_a_unit_without_a_good_stack_goes_back_as_a_whole(console: MakeApp) -> None:
+    evaluated = fleets.evaluated()
+    unit = evaluated.model_copy(update={"stacks": (), "unit": evaluated.unit.model_copy(update={"stacks": ()})})
+    app, fake = full(console, fleets.fleet(unit))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settle(pilot)
+        await pilot.press("r")
+        await settle(pilot)
+        assert "last known good" in seen(app)
+        await pilot.press("enter")
+        await settle(pilot)
+        await pilot.press("y")
+        await settle(pilot)
+        assert [(r.verb, r.stack, r.release) for r in submitted(fake)] == [(Verb.ROLLBACK, "", fleets.path("cinnabar", 0))]
 
 
 async def test_what_cannot_be_done_is_said_and_the_others_go_on(console: MakeApp) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clavel_tui.domain.operation import Plan
+from clavel_tui.domain.system import SystemPlan, base
+from clavel_tui.domain.text import size
 from clavel_tui.tui.render.cells import Cell, Line, line
 
 
@@ -28,13 +30,26 @@ def bulk_lines(plans: Sequence[Plan], left_out: Sequence[str]) -> list[Line]:
 
 
 def _name(plan: Plan) -> str:
-    return f"{plan.request.unit} {plan.request.stack}"
+    return f"{plan.request.unit} {plan.request.stack}".strip()
 
 
 def _what(plan: Plan) -> str:
+    if plan.system:
+        return _system(plan.system)
     images = [
         f"{one.service}: {one.before or 'nothing'} → {one.after or one.note}" for one in plan.images if one.before != one.after
     ]
     files = f"{len(plan.files)} file{'s' * (len(plan.files) != 1)} change" if plan.files else ""
     release = f"to release {plan.release}" if plan.release else ""
     return "; ".join(part for part in (release, *images, files) if part) or "as it is"
+
+
+def _system(system: SystemPlan) -> str:
+    parts = [f"{base(system.current)} → {system.label}"]
+    if system.build or system.copies:
+        parts.append("to be built and copied (p)" if system.build else f"{size(system.copy_bytes)} to copy (p)")
+    if system.diff:
+        parts.extend(f"{count} {kind}" for kind, count in system.diff.counts.items())
+    restarts = sum(service.verb in {"restart", "stop"} for service in system.services)
+    parts += [f"{restarts} service{'s' * (restarts != 1)} restarted or stopped"] if restarts else []
+    return "; ".join([*parts, *(["a reboot would be due"] if system.reboot else [])])

@@ -47,7 +47,7 @@ def level_cell(level: Level) -> Cell:
 
 _OUTCOME_ROLES = {
     Outcome.SUCCEEDED: "ok", Outcome.NO_CHANGE: "ok", Outcome.RETURNED: "warn", Outcome.CANCELLED: "warn",
-    Outcome.REFUSED: "warn", Outcome.NEVER_STARTED: "warn",
+    Outcome.NEEDS_REBOOT: "warn", Outcome.REFUSED: "warn", Outcome.NEVER_STARTED: "warn",
 }  # fmt: skip
 
 

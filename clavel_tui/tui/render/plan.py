@@ -6,17 +6,24 @@ from collections.abc import Iterator
 
 from clavel_tui.domain.operation import FileChange, Plan
 from clavel_tui.tui.render.cells import Cell, Line, line
+from clavel_tui.tui.render.systems import system_lines
 
 
 def plan_lines(plan: Plan) -> list[Line]:
     """The whole preview, the most telling first."""
     if plan.refusal:
         return [line(Cell("✗ refused", "bad")), line(plan.refusal)]
-    return [*_images(plan), *(text for file in plan.files for text in _file(file)), *_commands(plan), *_notes(plan)]
+    return [
+        *system_lines(plan),
+        *_images(plan),
+        *(text for file in plan.files for text in _file(file)),
+        *_commands(plan),
+        *_notes(plan),
+    ]
 
 
 def _images(plan: Plan) -> Iterator[Line]:
-    if plan.release:
+    if plan.release and not plan.system:
         yield line(Cell("to release ", "dim"), Cell(plan.release, "head"))
     for image in plan.images:
         changes = bool(image.after) and image.after != image.before

@@ -30,10 +30,11 @@ class Dialog(ModalScreen[Answer]):
 
 
 class Preview(NamedTuple):
-    """What a confirmation shows, and whether it can be confirmed at all."""
+    """What a confirmation shows, whether it can be confirmed at all, and whether it can be prepared to show more."""
 
     lines: Sequence[Line]
     possible: bool = True
+    prepares: bool = False
 
 
 class ConfirmScreen(Dialog[str | None]):
@@ -47,11 +48,25 @@ class ConfirmScreen(Dialog[str | None]):
         Binding("n,escape", "answer(False)", "No"),
         Binding("enter", "hint", show=False),
         Binding("w", "say_why", "Say why"),
+        Binding("p", "prepare", "Prepare"),
     ]
 
-    def __init__(self, title: str, preview: Callable[[], Awaitable[Preview]], *, asks_why: bool = True, typed: str = "") -> None:
-        """``typed``: a word that has to be typed for a yes, where it is about the whole fleet."""
+    def __init__(
+        self,
+        title: str,
+        preview: Callable[[], Awaitable[Preview]],
+        *,
+        asks_why: bool = True,
+        typed: str = "",
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """``typed``: a word that has to be typed for a yes, where it is about the whole fleet.
+
+        ``prepare``: what `p` does, where the preview says that there is something to prepare; then it is made anew.
+        """
         super().__init__()
+        self._prepare = prepare
+        self._prepares = self._preparing = False
         self._typed = typed
         self._writing = False
         self._title = title
@@ -76,12 +91,14 @@ class ConfirmScreen(Dialog[str | None]):
     async def _load(self) -> None:
         preview = await self._preview()
         self._possible, self._refused = preview.possible, not preview.possible
+        self._prepares = preview.prepares
         self.query_one(Lines).show(preview.lines)
         self._ask("")
 
     def _ask(self, field: str) -> None:
         """What can be pressed now; ``field``: what, while one is written into."""
-        why = "      w  say why" if self._asks_why else ""
+        why = "      p  prepare" if self._prepares else ""
+        why += "      w  say why" if self._asks_why else ""
         no = "esc  back" if self._refused else _LOOKING
         yes = f"y  do it now      n, esc  leave everything as it is{why}" if self._possible else no
         for label in self.query("#question").results(Label):
@@ -99,6 +116,21 @@ class ConfirmScreen(Dialog[str | None]):
             self._write("#typed")
         else:
             leave(self, self.query_one("#why", Input).value.strip() if yes else None)
+
+    def action_prepare(self) -> None:
+        """Builds and copies; what is shown then is what the unit itself says. Esc leaves it going on."""
+        if self._prepare and self._prepares and not self._preparing:
+            self._possible = False
+            for label in self.query("#question").results(Label):
+                label.update("building and copying; nothing that runs is changed…      esc  leave it going on")
+            self.run_worker(self._made_ready(), exclusive=True)
+
+    async def _made_ready(self) -> None:
+        self._preparing = True
+        if self._prepare:
+            await self._prepare()
+        self._preparing = False
+        await self._load()
 
     def action_say_why(self) -> None:
         """A field for the reason."""
