@@ -1,16 +1,22 @@
 """Whole systems on real hosts: evaluated, built, copied, activated, proved, and brought back."""
 
 import json
+import os
+import random
 import shutil
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from .host import Host
 from .lab import Lab
 from .shell import wait_for
+from .stopping import stopping
 from .systems import JUDGE, OWN, Fleet, boots, profile, runs
 
 pytestmark = pytest.mark.lab
@@ -124,7 +130,7 @@ def test_what_goes_wrong_returns_and_names_what_failed(fleet: Fleet) -> None:
 def test_a_reboot_while_it_waits_lands_on_the_old_system(fleet: Fleet) -> None:
     h1 = fleet.lab.hosts[0]
     before = runs(h1)
-    fleet.unit("h1", system={"confirm_seconds": 60}, checks=[{"tcp": 9}])  # it ends after the activation: no word is given
+    fleet.unit("h1", system={"confirm_seconds": 60, "grace_seconds": 3}, checks=[{"tcp": 9}])  # it ends after the activation: no word is given
     wanted = fleet.new("h1", "24.11.2")
     fleet.console.run("prepare", "h1").ends(SUCCEEDED)
     with listener(h1, 9):
@@ -220,3 +226,53 @@ def test_a_second_operator_is_locked_out_by_name(fleet: Fleet) -> None:
     assert "reason=the first" in second.err
     first.communicate(timeout=120)
     assert first.returncode == SUCCEEDED
+
+
+BOUNDARIES: dict[str, tuple[str, str]] = {
+    "planned": ("", ""),
+    "begun": ("prepare", "interrupted"),
+    "built": ("prepare", "interrupted"),
+    "copied": ("prepare", "interrupted"),
+    "put": ("deploy", "never-started"),
+    "started": ("deploy", "succeeded"),
+    "followed:ended": ("deploy", "succeeded"),
+    "ended": ("deploy", "succeeded"),
+    "settling": ("deploy", "succeeded"),
+    "settled": ("prepare", "succeeded"),
+}
+"""Of the journal, with the verb and the outcome of what the next console finds there; the last is passed by `prepare` first."""
+
+
+def test_a_console_killed_at_every_boundary_leaves_no_unit_between_two_states(fleet: Fleet, tmp_path: Path) -> None:
+    h1 = fleet.lab.hosts[0]
+    for number, (boundary, (verb, outcome)) in enumerate(BOUNDARIES.items()):
+        before = runs(h1)
+        wanted = fleet.new("h1", f"24.12.{number}")
+        folder = tmp_path / boundary
+        killed = stopping(fleet.console, boundary, folder, "deploy", "h1", "--yes")
+        killed.communicate(timeout=90)
+        assert (killed.returncode, (folder / "there").exists()) == (-signal.SIGKILL, True), boundary
+        newest = fleet.console.run("history", "--json").ends(SUCCEEDED).json[0]
+        if verb:
+            assert (newest["request"]["verb"], newest["state"], newest["outcome"]) == (verb, "settled", outcome), boundary
+        want = wanted if (verb, outcome) == ("deploy", "succeeded") else before
+        assert (runs(h1), profile(h1), boots(h1)) == (want, want, want), boundary
+
+
+def test_a_console_killed_at_any_moment_leaves_a_true_outcome(fleet: Fleet) -> None:
+    """The journal's last word is what the host shows."""
+    seed = int(os.environ.get("FAULT_SEED", time.time_ns() % 100000))
+    print(f"FAULT_SEED={seed}")
+    moments = random.Random(seed)
+    h1 = fleet.lab.hosts[0]
+    for number in range(4):
+        before = runs(h1)
+        wanted = fleet.new("h1", f"24.13.{number}")
+        with fleet.console.start("deploy", "h1", "--yes") as process:
+            time.sleep(moments.uniform(0.5, 10))
+            process.kill()
+        newest = fleet.console.run("history", "--json").ends(SUCCEEDED).json[0]
+        assert newest["state"] == "settled", newest
+        done = (newest["request"]["verb"], newest["outcome"]) == ("deploy", "succeeded")
+        want = wanted if done else before
+        assert (runs(h1), profile(h1), boots(h1)) == (want, want, want), newest
