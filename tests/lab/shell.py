@@ -72,13 +72,19 @@ def read_pid(path: Path) -> int | None:
     return pid if alive(pid) else None
 
 
-def wait_for(what: str, met: Callable[[], bool], timeout: float = 20, pause: float = 0.02) -> None:
-    """Wait until a condition holds, and fail by its name when it does not in time."""
+def wait_for(what: str, met: Callable[[], bool], timeout: float = 20) -> None:
+    """Wait until a condition holds, and fail by its name when it does not in time.
+
+    It is looked at less and less often: most conditions start processes on a host, which would take the time of
+    those that are waited for.
+    """
     end = time.monotonic() + timeout
+    pause = 0.02
     while not met():
         if time.monotonic() > end:
             raise LabError(f"{what}: not within {timeout:g} s")
         time.sleep(pause)
+        pause = min(1.3 * pause, 0.25)
 
 
 def spawn(log: Path, *command: object) -> int:
