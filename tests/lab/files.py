@@ -227,6 +227,8 @@ def _write_engines(plan: Plan, etc: Path) -> None:
         "bip": "172.30.0.1/24",
         "default-address-pools": [{"base": "172.30.128.0/17", "size": 24}],
         "log-opts": {"max-size": "1m", "max-file": "2"},
+        # Five are the default, 5 to 25 seconds apart: a registry that is gone would be asked for more than a minute.
+        "max-download-attempts": 2,
     }
     write(etc / "docker/daemon.json", json.dumps(settings, indent=1))
     write(etc / "nix/nix.conf", NIX_CONF)
