@@ -21,7 +21,7 @@ def logins(host: Host) -> int:
 # ---------------------------------------------------------------- there and back
 
 
-@beside("h1")
+@beside()
 def test_rollback_runs_the_recorded_image_again(scene: Scene) -> None:
     """v1 → v2 under the same tag, back to v1: by image ID, by page, by a hand-typed `up`; then held until released."""
     lab = scene.shelf
@@ -56,7 +56,7 @@ def test_rollback_runs_the_recorded_image_again(scene: Scene) -> None:
     assert web.images() == {name: found["image"] for name, found in between.items()}
 
 
-@beside("h1")
+@beside()
 def test_unhealthy_update_returns_by_itself(scene: Scene) -> None:
     """v3 never gets healthy: v2's image, files and tags are back exactly, without a person; a hand-typed `up` agrees."""
     lab = scene.shelf
@@ -86,7 +86,7 @@ def test_unhealthy_update_returns_by_itself(scene: Scene) -> None:
 # ---------------------------------------------------------------- images that are cleaned away
 
 
-@beside("h2")
+@beside()
 def test_rollback_survives_a_prune_and_a_dead_registry(scene: Scene) -> None:
     """`docker image prune -af` leaves the recorded image, and the way back asks no registry for anything."""
     lab = scene.shelf
@@ -104,7 +104,7 @@ def test_rollback_survives_a_prune_and_a_dead_registry(scene: Scene) -> None:
     assert web.page("app") == "app v1"
 
 
-@beside("h2")
+@beside()
 def test_release_whose_images_are_gone_is_not_offered(scene: Scene) -> None:
     """After `docker system prune -af` a release is shown as not restorable, and a rollback to it changes nothing."""
     lab = scene.shelf
@@ -130,7 +130,7 @@ def test_release_whose_images_are_gone_is_not_offered(scene: Scene) -> None:
     assert web.runs() == {}
 
 
-@beside("h2")
+@beside()
 def test_archived_release_survives_even_a_system_prune(scene: Scene) -> None:
     """With archive = true the same loss is mended from the unit's own disk, with the registry down."""
     lab = scene.shelf
@@ -155,7 +155,7 @@ def test_archived_release_survives_even_a_system_prune(scene: Scene) -> None:
 # ---------------------------------------------------------------- two workstations
 
 
-@beside("h3")
+@beside()
 def test_second_workstation_sees_the_same_and_rolls_back(scene: Scene) -> None:
     """A journal that never heard of the unit sees its releases and its hold, is refused by it, and rolls back."""
     lab = scene.shelf
@@ -208,7 +208,7 @@ def push_kinds(lab: Shelf, version: str) -> str:
     return lab.image("app", version, text=f"app {version}")
 
 
-@beside("h1")
+@beside()
 def test_services_of_every_kind_go_there_and_back(scene: Scene) -> None:
     """One-shot, built on the unit, pinned, tag from .env, override, no health check, odd name, named project."""
     lab = scene.shelf
@@ -244,7 +244,7 @@ def test_services_of_every_kind_go_there_and_back(scene: Scene) -> None:
 ODD = ('it\'s a "file" of $HOME `id`.txt', "-rf", "a folder/ünï ✓ *.conf", " lead and trail ", "sub/deep/#x;y&z")
 
 
-@beside("h2")
+@beside()
 def test_odd_names_and_files_that_only_the_unit_has(scene: Scene) -> None:
     """Names that a shell would bite on; a .env that only the unit has stays, is recorded, and is put back."""
     lab = scene.shelf
@@ -281,7 +281,7 @@ def test_odd_names_and_files_that_only_the_unit_has(scene: Scene) -> None:
 WRITER = ["sh", "-c", "echo started >>/data/log; exec httpd -f -p 8080 -h /www"]
 
 
-@beside("h3")
+@beside()
 def test_what_services_wrote_stays_through_everything(scene: Scene) -> None:
     """Bind-mounted folders keep content and inode: update, rollback, removal, even one inside a folder of the repository."""
     lab = scene.shelf
@@ -320,7 +320,7 @@ def test_what_services_wrote_stays_through_everything(scene: Scene) -> None:
     assert (data(), starts()) == (before, [5, 5])
 
 
-@beside("h1")
+@beside()
 def test_mounted_configuration_is_what_the_service_sees(scene: Scene) -> None:
     """A changed ./conf is seen after the update and no more after a rollback or a return, also where . is mounted."""
     lab = scene.shelf
@@ -352,7 +352,7 @@ def test_mounted_configuration_is_what_the_service_sees(scene: Scene) -> None:
 # ---------------------------------------------------------------- failures that are not the update's
 
 
-@beside("h2")
+@beside()
 def test_first_deployment_that_fails(scene: Scene) -> None:
     """It is taken down, or left up where that was asked for; what the unit had in the folder is there either way."""
     lab = scene.shelf
@@ -372,7 +372,7 @@ def test_first_deployment_that_fails(scene: Scene) -> None:
     down.update().ends(SUCCEEDED)
 
 
-@beside("h3")
+@beside()
 def test_service_that_was_unwell_before_is_not_the_updates_fault(scene: Scene) -> None:
     """An unhealthy service does not make another's update return; one that goes bad with the update does."""
     lab = scene.shelf
@@ -393,7 +393,7 @@ def test_service_that_was_unwell_before_is_not_the_updates_fault(scene: Scene) -
 # ---------------------------------------------------------------- the other verbs
 
 
-@beside("h1")
+@beside()
 def test_one_service_restart_stop_and_remove(scene: Scene) -> None:
     """--service touches that one alone; what was stopped is started, and judged, by an update; what was removed comes back."""
     lab = scene.shelf
@@ -431,7 +431,7 @@ def test_one_service_restart_stop_and_remove(scene: Scene) -> None:
     assert web.images() == good
 
 
-@beside("h2")
+@beside()
 def test_releases_are_held_forgotten_and_kept_few(scene: Scene) -> None:
     """keep_releases = 2: older ones go with the tags and containers that kept their images; what is held never goes."""
     lab = scene.shelf
@@ -467,7 +467,7 @@ def test_releases_are_held_forgotten_and_kept_few(scene: Scene) -> None:
     assert web.page("app") == "app v3"
 
 
-@beside("h3")
+@beside()
 def test_hook_check_and_an_update_without_a_change(scene: Scene) -> None:
     """--check tells and changes nothing; nothing new is no change; the hook runs first, and stops the update when it fails."""
     lab = scene.shelf
@@ -498,7 +498,7 @@ def test_hook_check_and_an_update_without_a_change(scene: Scene) -> None:
     assert web.page("app") == "app v2"
 
 
-@beside("h1")
+@beside()
 def test_update_is_confirmed_over_a_new_connection(scene: Scene) -> None:
     """With confirm_seconds the job waits for a word that comes over another connection than the one that started it."""
     lab = scene.shelf
@@ -518,7 +518,7 @@ def test_update_is_confirmed_over_a_new_connection(scene: Scene) -> None:
 # ---------------------------------------------------------------- folders that are not only ours
 
 
-@beside("h3")
+@beside()
 def test_folder_that_cannot_be_renamed_is_refused(scene: Scene) -> None:
     """A mount point, a link, data on a disk of its own: `mv` would copy under a running service. Nothing was changed."""
     lab = scene.shelf
@@ -541,7 +541,7 @@ def test_folder_that_cannot_be_renamed_is_refused(scene: Scene) -> None:
     assert web.read("data/kept") == "precious\n"
 
 
-@beside("h3")
+@beside()
 def test_owner_of_a_folder_and_files_below_a_mount_of_it_all(scene: Scene) -> None:
     """A folder of the repository keeps the owner that it has on the unit; what a service writes beside our files is its own."""
     lab = scene.shelf
@@ -560,7 +560,7 @@ def test_owner_of_a_folder_and_files_below_a_mount_of_it_all(scene: Scene) -> No
     assert web.by_hand("stat -c '%u %a' conf") == "1000 750\n"
 
 
-@beside("h2")
+@beside()
 def test_service_with_mounted_files_comes_and_goes(scene: Scene) -> None:
     """An update that takes a service away with the file that it mounted; and back, and there again."""
     lab = scene.shelf
@@ -582,7 +582,7 @@ def test_service_with_mounted_files_comes_and_goes(scene: Scene) -> None:
     assert web.page("app", "conf") == "two"
 
 
-@beside("h2")
+@beside()
 def test_file_that_somebody_broke_hides_no_running_stack(scene: Scene) -> None:
     """compose.yaml on the unit does not parse: what runs is no first deployment, and is never taken down for one."""
     lab = scene.shelf
@@ -606,7 +606,7 @@ def test_file_that_somebody_broke_hides_no_running_stack(scene: Scene) -> None:
     assert web.images() == before
 
 
-@beside("h2")
+@beside()
 def test_damaged_release_is_refused(scene: Scene) -> None:
     """A file of a recorded release was changed on the unit: the rollback says so, and changes nothing."""
     lab = scene.shelf
