@@ -57,6 +57,8 @@ class Console:
     lab: Lab
     folder: Path
     journal: str = "journal.db"
+    code: Path | None = None
+    """A folder with a copy of our package, which the command line then runs."""
 
     @property
     def hosts(self) -> Path:
@@ -90,12 +92,18 @@ class Console:
 
     # ---- the command line
 
+    def environ(self, *more: Path) -> dict[str, str]:
+        """A home of its own, its copy of the package if it has one, and what else Python shall find."""
+        own = {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")}
+        before = (self.code or "", os.environ.get("PYTHONPATH", ""))
+        path = os.pathsep.join(str(part) for part in (*before, *more) if part)
+        return os.environ | own | ({"PYTHONPATH": path} if path else {})
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command and leave it to the caller."""
-        own = {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")}
         return subprocess.Popen(
             self._argv(*words),
-            env=os.environ | own,
+            env=self.environ(),
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

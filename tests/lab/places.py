@@ -122,10 +122,12 @@ class Shelf:
         return f"{self.lab.registry.address}/{self.name}"
 
     def image(
-        self, name: str, tag: str, *, text: str = "", health: Health = "ok", also: Sequence[str] = (), oneshot: bool = False
-    ) -> str:
+        self, name: str, tag: str, *, text: str = "", health: Health = "ok", also: Sequence[str] = (),
+        oneshot: bool = False, filler_mib: int = 0, seed: int = 0,
+    ) -> str:  # fmt: skip
         """As Lab.image."""
-        return self.lab.image(f"{self.name}/{name}", tag, text=text, health=health, also=also, oneshot=oneshot)
+        filler = {"filler_mib": filler_mib, "seed": seed}
+        return self.lab.image(f"{self.name}/{name}", tag, text=text, health=health, also=also, oneshot=oneshot, **filler)
 
 
 class Places:

@@ -17,14 +17,16 @@ from typing import Any
 
 import pytest
 
+from .beside import CALM, Scene, beside, scenes, set_scene
 from .console import Answer, Console
 from .host import Host
 from .images import Health
 from .lab import Lab
+from .places import push, tagged
 from .shell import wait_for
-from .test_stacks import Places, push, tagged
 
-pytestmark = pytest.mark.lab
+__all__ = ["scenes"]
+pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("scenes")]
 
 SUCCEEDED, FAILED, REFUSED, RETURNED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 5, 6, 8
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,23 +34,16 @@ WAIT = "echo $$ >>/run/hook; until [ -e /run/go ]; do sleep 0.1; done"
 """A pre-update hook: it holds the job under its lock, after what runs was recorded, and counts how often it ran."""
 
 
-@pytest.fixture
-def calm(bookworm: Lab) -> Iterator[Lab]:
-    """Debian 12 alone, for faults that no init and no engine sees otherwise; taken back after the test."""
-    yield bookworm
-    bookworm.reset()
-
-
 class Case:
     """A stack that runs v1 on one host, and v2 in the registry: what the fault meets."""
 
-    def __init__(self, lab: Lab, folder: Path, host: str = "h1", **table: object) -> None:
-        self.lab, self.host, self.folder = lab, lab.host(host), folder
-        self.console = Console(lab, folder)
+    def __init__(self, scene: Scene, **table: object) -> None:
+        self.lab, self.shelf, self.console = scene.console.lab, scene.shelf, scene.console
+        self.host, self.folder = self.lab.host(scene.host), scene.console.folder
         self.host.exec("pkill -9 -f '[/]var/lib/clavel/jobs/'; rm -f /run/hook /run/go", check=False)  # of a test that failed
-        self.places = Places(self.console)
-        self.web = self.places(host, "web", **table)
-        push(lab, "app", "v1")
+        self.places = scene.places
+        self.web = scene.place("web", **table)
+        push(self.shelf, "app", "v1")
         self.web.files(self.files("old"))
         if "pre_update" in table:
             self.go()
@@ -60,13 +55,13 @@ class Case:
 
     def files(self, text: str, *more: str) -> dict[str, str]:
         """The stack's folder: `app` writes into `data`, which is in no repository."""
-        services: dict[str, Any] = {name: {"image": tagged(self.lab, name)} for name in ("app", *more)}
+        services: dict[str, Any] = {name: {"image": tagged(self.shelf, name)} for name in ("app", *more)}
         services["app"] |= {"restart": "unless-stopped", "volumes": ["./data:/data"]}
         return {"compose.yaml": json.dumps({"services": services}, indent=1), "note": text}
 
     def renew(self, health: Health = "ok") -> None:
         """There is a v2, and another file."""
-        push(self.lab, "app", "v2", health=health)
+        push(self.shelf, "app", "v2", health=health)
         self.web.files(self.files("new"))
 
     def settings(self, **table: object) -> None:
@@ -81,10 +76,11 @@ class Case:
     def stopping(self, boundary: str, way: str, folder: Path, console: Console | None = None) -> "subprocess.Popen[str]":
         """The same update by a console that stops at a boundary of its journal."""
         folder.mkdir(parents=True)
-        words = (console or self.console)._argv("update", "web", "--unit", self.host.name, "--yes", "--json")[1:]
+        console = console or self.console
+        words = console._argv("update", "web", "--unit", self.host.name, "--yes", "--json")[1:]
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.lab.stopping", boundary, way, str(folder), "--", *words],
-            env={**os.environ, "PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{ROOT}"}, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=console.environ(ROOT), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def go(self) -> None:
@@ -153,19 +149,49 @@ def reach(process: "subprocess.Popen[str]", folder: Path) -> None:
     assert (folder / "there").exists(), process.communicate()
 
 
+# ---------------------------------------------------------------- faults that take a lab of their own
+# They stand first, since nothing waits for them while the others run.
+
+
+def test_engine_s_disk_that_fills_in_mid_pull(tmp_path: Path) -> None:
+    """The image does not fit: the pull fails, nothing was changed, and the tag that moved is back."""
+    with Lab(hosts=1, docker_disk=48) as lab:
+        case = Case(set_scene(lab, "h1", tmp_path, "own"), min_free_mib=1)
+        push(case.shelf, "app", "v2")
+        case.shelf.image("big", "v1", also=["latest"], filler_mib=64)
+        case.web.files(case.files("new", "big"))
+        done = case.web.update().ends(FAILED)
+        assert "no space left" in done.text
+        case.unchanged()
+
+
+def test_registry_gone_in_mid_pull(tmp_path: Path) -> None:
+    """The registry dies while the second image comes: nothing was changed, and the first one's tag is back."""
+    with Lab(hosts=1) as lab:
+        case = Case(set_scene(lab, "h1", tmp_path, "own"))
+        slow_pull(case)
+        process = case.start()
+        tag_moves(case)
+        lab.registry.stop()
+        assert "pulled" in ended(process).ends(FAILED).text
+        assert not lab.registry.is_up
+        case.unchanged()
+
+
 # ---------------------------------------------------------------- the link
 
 
-def test_link_cut_before_the_start_is_sent(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_link_cut_before_the_start_is_sent(scene: Scene) -> None:
     """The connection dies between the bundle and the start: it is made anew, and the job runs, once."""
-    case = Case(calm, tmp_path, pre_update=WAIT)
+    case = Case(scene, pre_update=WAIT)
     case.renew()
-    process = case.stopping("put", "wait", tmp_path / "at")
-    reach(process, tmp_path / "at")
+    process = case.stopping("put", "wait", case.folder / "at")
+    reach(process, case.folder / "at")
     case.host.kill_sessions()
     assert case.host.exec("pgrep -f '^sshd: root'", check=False).stdout == ""
     case.go()
-    (tmp_path / "at/go").touch()
+    (case.folder / "at/go").touch()
     ended(process).ends(SUCCEEDED)
     assert case.hooks() == 1
     case.changed()
@@ -181,9 +207,10 @@ def slow_copies(host: Host) -> Iterator[None]:
         host.exec("rm /usr/local/bin/cp")
 
 
-def test_start_whose_answer_is_lost_is_sent_again_and_runs_once(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_start_whose_answer_is_lost_is_sent_again_and_runs_once(scene: Scene) -> None:
     """Requests arrive, answers do not: the start is sent twice, the job runs once, and its true outcome is told."""
-    case = Case(calm, tmp_path, pre_update=WAIT)
+    case = Case(scene, pre_update=WAIT)
     case.renew()
     silent = "iptables {} OUTPUT -p tcp --sport 22 -j DROP"
     with slow_copies(case.host):
@@ -213,15 +240,16 @@ def told(case: Case) -> str:
     return subprocess.run([sys.executable, "-c", read], capture_output=True, text=True, check=True).stdout
 
 
-def test_link_cut_while_the_job_runs(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_link_cut_while_the_job_runs(scene: Scene) -> None:
     """The cable is out for longer than any keepalive: the job goes on, and the console finds it again by itself."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     case.settings(grace_seconds=4)
     case.renew()
     process = case.start()
     case.reaches("activating")
     case.host.cut()
-    assert case.lab.ssh("h1", "true", "-o", "ConnectTimeout=1", check=False).returncode == 255
+    assert case.lab.ssh(case.host.name, "true", "-o", "ConnectTimeout=1", check=False).returncode == 255
     wait_for("the job has ended", lambda: not running_jobs(case.host), 60)
     case.changed()
     wait_for("the console has noticed", lambda: "connection lost" in told(case), 40)
@@ -234,11 +262,12 @@ def running_jobs(host: Host) -> str:
     return host.exec("for j in /var/lib/clavel/jobs/*; do [ -f $j/result ] || echo $j; done").stdout
 
 
-def test_link_cut_while_the_bundle_is_put(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_link_cut_while_the_bundle_is_put(scene: Scene) -> None:
     """Half a bundle is on the unit when the cable is pulled: it is never run, and nothing was changed."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     case.renew()
-    (case.console.source("h1", "web") / "blob").write_bytes(random.Random(1).randbytes(2 << 20))
+    (case.console.source(case.host.name, "web") / "blob").write_bytes(random.Random(1).randbytes(2 << 20))
     case.host.rate(2000)
     process = case.start()
     arrived = "du -sk /tmp/clavel-put.* 2>/dev/null | cut -f 1"
@@ -256,13 +285,14 @@ def test_link_cut_while_the_bundle_is_put(calm: Lab, tmp_path: Path) -> None:
     case.changed()
 
 
-def test_slow_and_lossy_line(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_slow_and_lossy_line(scene: Scene) -> None:
     """300 ms each packet and 5 % of them lost: slow, and right, there and back."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     case.renew()
     case.host.delay(150, loss=5)
     begun = time.monotonic()
-    calm.ssh("h1", "true", "-o", "ConnectTimeout=30")
+    case.lab.ssh(case.host.name, "true", "-o", "ConnectTimeout=30")
     assert time.monotonic() - begun > 1
     case.web.update().ends(SUCCEEDED)
     case.changed()
@@ -287,14 +317,15 @@ BOUNDARIES = {
 }
 
 
-def test_console_killed_at_every_boundary(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_console_killed_at_every_boundary(scene: Scene) -> None:
     """Killed with -9 at each boundary of the journal: the next console tells what became of it, once, and truly."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     rows = 1
     for boundary, outcome in BOUNDARIES.items():
         note = case.web.by_hand("cat note")
         case.web.files(case.files(f"after {boundary}"))
-        folder = tmp_path / f"at-{boundary}"
+        folder = case.folder / f"at-{boundary}"
         process = case.stopping(boundary, "kill", folder)
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
@@ -310,18 +341,23 @@ def test_console_killed_at_every_boundary(calm: Lab, tmp_path: Path) -> None:
     assert case.history() == history
 
 
-def test_console_killed_at_any_moment(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_console_killed_at_any_moment(scene: Scene) -> None:
     """Killed at moments that nobody chose: the journal's last word is what the host shows."""
     seed = int(os.environ.get("FAULT_SEED", time.time_ns() % 100000))
     print(f"FAULT_SEED={seed}")
     moments = random.Random(seed)
-    case = Case(calm, tmp_path)
+    case = Case(scene)
+    case.web.files(case.files("to its end"))
+    begun = time.monotonic()
+    case.web.update().ends(SUCCEEDED)
+    lasts = time.monotonic() - begun  # here and now, beside whatever else runs
     for n in range(5):
         note = case.web.by_hand("cat note")
         case.web.files(case.files(f"try {n}"))
         known = len(case.history())
         with case.start() as process:
-            time.sleep(moments.uniform(0.3, 5))
+            time.sleep(moments.uniform(0.3, lasts))
             process.kill()
         history = case.history()
         now = case.web.by_hand("cat note")
@@ -334,12 +370,13 @@ def test_console_killed_at_any_moment(calm: Lab, tmp_path: Path) -> None:
         case.tidy()
 
 
-def test_two_operators_at_once(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_two_operators_at_once(scene: Scene) -> None:
     """Two consoles with the same plan start at the same moment: one updates, the other is refused and told by whom."""
-    case = Case(calm, tmp_path, pre_update=WAIT)
+    case = Case(scene, pre_update=WAIT)
     case.renew()
     consoles = (case.console, case.console.another("second.db"))
-    folders = [tmp_path / f"op{n}" for n in range(2)]
+    folders = [case.folder / f"op{n}" for n in range(2)]
     processes = [case.stopping("put", "wait", f, c) for f, c in zip(folders, consoles, strict=True)]
     for process, folder in zip(processes, folders, strict=True):
         reach(process, folder)
@@ -359,9 +396,10 @@ def test_two_operators_at_once(calm: Lab, tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the engine
 
 
-def test_engine_killed_while_an_update_is_judged(lab: Lab, tmp_path: Path) -> None:
+@beside()
+def test_engine_killed_while_an_update_is_judged(scene: Scene) -> None:
     """The engine dies and comes back: whichever way the update ends, that is what runs."""
-    case = Case(lab, tmp_path)
+    case = Case(scene)
     case.settings(grace_seconds=6, health_seconds=40)
     case.renew()
     process = case.start()
@@ -378,9 +416,10 @@ def test_engine_killed_while_an_update_is_judged(lab: Lab, tmp_path: Path) -> No
         case.unchanged_but_recreated()
 
 
-def test_engine_killed_in_mid_pull(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_engine_killed_in_mid_pull(scene: Scene) -> None:
     """The engine dies under `docker compose pull`: nothing was changed, and the tag that moved is back."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     slow_pull(case)
     process = case.start()
     tag_moves(case)
@@ -388,7 +427,7 @@ def test_engine_killed_in_mid_pull(calm: Lab, tmp_path: Path) -> None:
     done = ended(process).ends(FAILED)
     assert "pulled" in done.text
     case.host.wait_ready()
-    assert case.web.image_named(tagged(calm, "app")) == case.v1
+    assert case.web.image_named(tagged(case.shelf, "app")) == case.v1
     assert case.web.images() == {"app": case.v1}
     assert case.web.by_hand("cat note") == "old"
     case.tidy()
@@ -396,28 +435,29 @@ def test_engine_killed_in_mid_pull(calm: Lab, tmp_path: Path) -> None:
 
 def slow_pull(case: Case) -> None:
     """A new `app` that comes at once, and a second image that takes its time."""
-    push(case.lab, "app", "v2")
-    case.lab.image("big", "v1", also=["latest"], filler_mib=24, seed=time.time_ns())
+    push(case.shelf, "app", "v2")
+    case.shelf.image("big", "v1", also=["latest"], filler_mib=24, seed=time.time_ns())
     case.web.files(case.files("new", "big"))
     case.host.rate(16_000)
 
 
 def tag_moves(case: Case) -> None:
     """The pull is under way: the first tag has moved, and the second image is not there."""
-    wait_for("the tag has moved", lambda: case.web.image_named(tagged(case.lab, "app")) != case.v1, 40)
-    assert case.host.exec(["docker", "image", "inspect", tagged(case.lab, "big")], check=False).returncode
+    wait_for("the tag has moved", lambda: case.web.image_named(tagged(case.shelf, "app")) != case.v1, 40)
+    assert case.host.exec(["docker", "image", "inspect", tagged(case.shelf, "big")], check=False).returncode
     assert running_jobs(case.host)
 
 
-def test_engine_that_hangs_costs_its_own_facts_only(lab: Lab, tmp_path: Path) -> None:
+@beside(timed=True)
+def test_engine_that_hangs_costs_its_own_facts_only(scene: Scene) -> None:
     """A stopped dockerd: the unit is told in seconds, with all other facts; a plan is refused; then all is well again."""
-    case = Case(lab, tmp_path)
+    case = Case(scene)
     case.renew()
     case.host.exec("kill -STOP $(cat /run/docker.pid)")
     try:
         assert case.host.exec("timeout 1 docker version", check=False).returncode == 124
         begun = time.monotonic()
-        (unit,) = case.console.run("units", "--unit", "h1", "--json").ends(0).json
+        (unit,) = case.console.run("units", "--unit", case.host.name, "--json").ends(0).json
         assert time.monotonic() - begun < 15
         assert unit["health"] == "failed"
         assert any("Docker does not answer" in reason["text"] for reason in unit["reasons"])
@@ -452,9 +492,10 @@ def fill(host: Host, folder: str) -> None:
     assert host.exec(f"df -Pk {folder} | tail -n 1").stdout.split()[3] == "0"
 
 
-def test_full_state_disk_refuses_an_update(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_full_state_disk_refuses_an_update(scene: Scene) -> None:
     """No room in /var/lib/clavel: refused in seconds, and nothing was changed; with room again it goes."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     case.renew()
     with small_disk(case.host, "/var/lib/clavel", 2048):
         fill(case.host, "/var/lib/clavel")
@@ -470,9 +511,10 @@ def test_full_state_disk_refuses_an_update(calm: Lab, tmp_path: Path) -> None:
     case.changed()
 
 
-def test_disk_of_the_jobs_that_fills_before_the_change_refuses(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_disk_of_the_jobs_that_fills_before_the_change_refuses(scene: Scene) -> None:
     """/var/lib/clavel fills while the update runs: nothing was changed, and tags are back."""
-    case = Case(calm, tmp_path, pre_update=WAIT, min_free_mib=1)
+    case = Case(scene, pre_update=WAIT, min_free_mib=1)
     case.renew()
     with small_disk(case.host, "/var/lib/clavel", 4096):
         process = case.start()
@@ -484,9 +526,10 @@ def test_disk_of_the_jobs_that_fills_before_the_change_refuses(calm: Lab, tmp_pa
         case.unchanged()
 
 
-def test_stack_s_disk_that_is_full_refuses(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_stack_s_disk_that_is_full_refuses(scene: Scene) -> None:
     """No room in /srv for the new files: nothing was changed."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     case.renew()
     with small_disk(case.host, "/srv", 4096):
         fill(case.host, "/srv")
@@ -495,9 +538,10 @@ def test_stack_s_disk_that_is_full_refuses(calm: Lab, tmp_path: Path) -> None:
         case.unchanged()
 
 
-def test_stack_s_disk_that_fills_meanwhile(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_stack_s_disk_that_fills_meanwhile(scene: Scene) -> None:
     """/srv fills while the update runs: the new files lay there already, so it goes on, and they are whole."""
-    case = Case(calm, tmp_path, pre_update=WAIT)
+    case = Case(scene, pre_update=WAIT)
     case.renew()
     with small_disk(case.host, "/srv", 4096):
         process = case.start()
@@ -509,9 +553,10 @@ def test_stack_s_disk_that_fills_meanwhile(calm: Lab, tmp_path: Path) -> None:
         case.changed()
 
 
-def test_disk_that_fills_after_the_change_lets_the_way_back_through(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_disk_that_fills_after_the_change_lets_the_way_back_through(scene: Scene) -> None:
     """Both disks are full when the new version turns out bad: the release that ran before is back, whole."""
-    case = Case(calm, tmp_path, min_free_mib=1, health_seconds=30)
+    case = Case(scene, min_free_mib=1, health_seconds=30)
     case.renew(health="bad")
     with small_disk(case.host, "/var/lib/clavel", 4096), small_disk(case.host, "/srv", 4096):
         process = case.start()
@@ -523,36 +568,13 @@ def test_disk_that_fills_after_the_change_lets_the_way_back_through(calm: Lab, t
         case.unchanged_but_recreated()
 
 
-def test_engine_s_disk_that_fills_in_mid_pull(tmp_path: Path) -> None:
-    """The image does not fit: the pull fails, nothing was changed, and the tag that moved is back."""
-    with Lab(hosts=1, docker_disk=48) as lab:
-        case = Case(lab, tmp_path, min_free_mib=1)
-        push(lab, "app", "v2")
-        lab.image("big", "v1", also=["latest"], filler_mib=64)
-        case.web.files(case.files("new", "big"))
-        done = case.web.update().ends(FAILED)
-        assert "no space left" in done.text
-        case.unchanged()
-
-
 # ---------------------------------------------------------------- what else may be gone or in the way
 
 
-def test_registry_gone_in_mid_pull(calm: Lab, tmp_path: Path) -> None:
-    """The registry dies while the second image comes: nothing was changed, and the first one's tag is back."""
-    case = Case(calm, tmp_path)
-    slow_pull(case)
-    process = case.start()
-    tag_moves(case)
-    calm.registry.stop()
-    assert "pulled" in ended(process).ends(FAILED).text
-    assert not calm.registry.is_up
-    case.unchanged()
-
-
-def test_nixos_switching_refuses_an_update(calm: Lab, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_nixos_switching_refuses_an_update(scene: Scene) -> None:
     """NixOS holds its own lock: refused, and nothing was changed; after the switch it goes."""
-    case = Case(calm, tmp_path)
+    case = Case(scene)
     case.renew()
     lock = "/run/nixos/switch-to-configuration.lock"
     case.host.exec(f"mkdir -p /run/nixos; setsid flock {lock} sleep 600 >/dev/null 2>&1 & echo $! >/run/switching")
@@ -580,9 +602,10 @@ def power_cut(host: Host) -> None:
 
 
 @pytest.mark.parametrize("fault", [reboot, power_cut])
-def test_unit_goes_down_in_mid_update(lab: Lab, tmp_path: Path, fault: Callable[[Host], None]) -> None:
+@beside()
+def test_unit_goes_down_in_mid_update(scene: Scene, fault: Callable[[Host], None]) -> None:
     """A reboot and a power cut in mid-update: interrupted, with what runs now; then the rollback goes where it should."""
-    case = Case(lab, tmp_path)
+    case = Case(scene)
     case.settings(grace_seconds=60, health_seconds=90)
     case.renew()
     boot = case.host.boot_id()

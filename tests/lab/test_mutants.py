@@ -2,56 +2,50 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 import clavel_tui
 
-from .lab import Lab
+from .beside import CALM, Scene, beside, scenes
+from .places import Places, push
 from .shell import wait_for
 from .test_faults import REFUSED, RETURNED, SUCCEEDED, Case, ended, reach
-from .test_stacks import push
 
+__all__ = ["scenes"]
 pytestmark = pytest.mark.lab
-
-
-@pytest.fixture
-def calm(bookworm: Lab) -> Iterator[Lab]:
-    """Debian 12; faults are taken back after the test."""
-    yield bookworm
-    bookworm.reset()
 
 
 # ---------------------------------------------------------------- scenarios: each ends well, or an assertion fails
 
 
-def returns(lab: Lab, folder: Path) -> None:
+def returns(scene: Scene) -> None:
     """An update that turns out bad returns: image, file and tag are the old ones."""
-    case = Case(lab, folder)
+    case = Case(scene)
     case.renew(health="bad")
     case.web.update().ends(RETURNED)
     case.unchanged_but_recreated()
 
 
-def meets_a_change(lab: Lab, folder: Path) -> None:
+def meets_a_change(scene: Scene) -> None:
     """Somebody changes a file between the preview and the job: refused, and what somebody wrote is still there."""
-    case = Case(lab, folder)
+    case = Case(scene)
     case.renew()
-    process = case.stopping("put", "wait", folder / "at")
-    reach(process, folder / "at")
+    process = case.stopping("put", "wait", case.folder / "at")
+    reach(process, case.folder / "at")
     case.web.by_hand("printf mine >note")
-    (folder / "at/go").touch()
+    (case.folder / "at/go").touch()
     assert "plan again" in ended(process).ends(REFUSED).text
     assert case.web.by_hand("cat note") == "mine"
     assert case.web.images() == {"app": case.v1}
 
 
-def survives_a_prune(lab: Lab, folder: Path) -> None:
+def survives_a_prune(scene: Scene) -> None:
     """`docker image prune -af` after an update: the rollback still finds its image."""
-    case = Case(lab, folder)
+    case = Case(scene)
     case.renew()
     case.web.update().ends(SUCCEEDED)
     case.web.by_hand("docker image prune -af")
@@ -66,9 +60,9 @@ exec /usr/bin/docker "$@"
 """
 
 
-def meets_an_up_that_lies(lab: Lab, folder: Path) -> None:
+def meets_an_up_that_lies(scene: Scene) -> None:
     """`docker compose up` ends with 0 and does nothing: the unit's own word of the rollback is not "succeeded"."""
-    case = Case(lab, folder)
+    case = Case(scene)
     case.renew()
     case.web.update().ends(SUCCEEDED)
     case.host.put("/usr/local/bin/docker", LYING, 0o755)
@@ -81,19 +75,19 @@ def meets_an_up_that_lies(lab: Lab, folder: Path) -> None:
     assert "app" in result
 
 
-def adds_a_service(lab: Lab, folder: Path) -> None:
+def adds_a_service(scene: Scene) -> None:
     """An update whose files name a second service: both run."""
-    case = Case(lab, folder)
-    push(lab, "side", "v1")
+    case = Case(scene)
+    push(case.shelf, "side", "v1")
     case.web.files(case.files("new", "side"))
     case.web.update().ends(SUCCEEDED)
     assert sorted(case.web.images()) == ["app", "side"]
     assert case.web.by_hand("cat note") == "new"
 
 
-def dies_between_two_renames(lab: Lab, folder: Path) -> None:
+def dies_between_two_renames(scene: Scene) -> None:
     """Killed while the folders are swapped: whoever looks next finds the files whole again, as they were."""
-    case = Case(lab, folder)
+    case = Case(scene)
     case.renew()
     case.host.put("/usr/local/bin/mv", '#!/bin/sh\n/bin/mv "$@"\n[ "$2" != /srv/web.clavel-old ] || sleep 600\n', 0o755)
     try:
@@ -108,9 +102,9 @@ def dies_between_two_renames(lab: Lab, folder: Path) -> None:
     case.unchanged()
 
 
-def meets_an_impostor(lab: Lab, folder: Path) -> None:
+def meets_an_impostor(scene: Scene) -> None:
     """Killed when the data has moved; Docker makes the mount anew at boot. The real data comes back, the other is put aside."""
-    case = Case(lab, folder)
+    case = Case(scene)
     case.renew()
     case.host.put("/usr/local/bin/mv", '#!/bin/sh\n/bin/mv "$@"\n[ "$2" != /srv/web.clavel-new/data ] || sleep 600\n', 0o755)
     try:
@@ -138,7 +132,7 @@ class Mutant:
     file: str
     found: str
     instead: str
-    killed_by: Callable[[Lab, Path], None]
+    killed_by: Callable[[Scene], None]
 
 
 MUTANTS = (
@@ -165,21 +159,23 @@ SCENARIOS = (
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_scenario_ends_well(calm: Lab, tmp_path: Path, scenario: Callable[[Lab, Path], None]) -> None:
+@beside(stacks=CALM)
+def test_scenario_ends_well(scene: Scene, scenario: Callable[[Scene], None]) -> None:
     """With the scripts as they are."""
-    scenario(calm, tmp_path)
+    scenario(scene)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mutant_is_killed(calm: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+@beside(stacks=CALM)
+def test_mutant_is_killed(scene: Scene, mutant: Mutant) -> None:
     """With one step changed in a copy of the package, which the command line then runs, the scenario fails."""
-    package = tmp_path / "changed/clavel_tui"
+    package = scene.console.folder / "changed/clavel_tui"
     shutil.copytree(Path(clavel_tui.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     script = package / "unit" / mutant.file
     text = script.read_text()
     assert text.count(mutant.found) == 1, f"{mutant.file} has changed: {mutant.found}"
     script.write_text(text.replace(mutant.found, mutant.instead))
     subprocess.run(["dash", "-n", script], check=True)
-    monkeypatch.setenv("PYTHONPATH", str(package.parent))
+    console = replace(scene.console, code=package.parent)
     with pytest.raises(AssertionError):
-        mutant.killed_by(calm, tmp_path)
+        mutant.killed_by(replace(scene, console=console, places=Places(console)))
