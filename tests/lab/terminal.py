@@ -51,6 +51,17 @@ class Terminal:
             assert time.monotonic() < end, f"{text} is still there; the screen is\n{self.screen}"
             time.sleep(0.05)
 
+    def until_still(self, pause: float) -> None:
+        """Wait so long for an answer to begin, then until the screen stands still; two seconds at most, for one that ticks."""
+        time.sleep(pause)
+        end = time.monotonic() + 2
+        seen = self.screen
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            seen, before = self.screen, seen
+            if seen == before:
+                return
+
     def _tmux(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(
             ["tmux", "-L", self._socket, "-f", "/dev/null", *words], capture_output=True, text=True, check=check

@@ -1,10 +1,12 @@
 """A read-only console on real hosts: what sshd was asked for is on a list, and nothing on the host is another one after it."""
 
+import contextlib
 import json
 import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,14 @@ from clavel_tui.probe import probe_query
 from clavel_tui.remote.ssh import _GUARDED, SAY
 from clavel_tui.unit import script
 
-from .console import Console
+from .beside import CALM, Scene, beside, scenes
 from .host import Host
 from .lab import Lab
-from .places import SUCCEEDED, Place, Places, compose, push
+from .places import SUCCEEDED, Place, compose, push, tagged
 from .shell import run
 from .terminal import Terminal
 
+__all__ = ["scenes"]
 pytestmark = pytest.mark.lab
 
 REFUSED = 3
@@ -33,27 +36,25 @@ RECORDER = """\
 printf '%s\\0' "$SSH_ORIGINAL_COMMAND" >>/run/asked
 exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
+READ_AGAIN = "pkill -HUP -f '^sshd: /usr/sbin/sshd|^/usr/sbin/sshd -D'"
 
 
-@pytest.fixture
-def web(bookworm: Lab, tmp_path: Path) -> Iterator[Place]:
-    """A stack that runs on h1, whose sshd writes down what it is asked for."""
-    console = Console(bookworm, tmp_path)
-    web = Places(console)("h1", "web")
-    lab = bookworm
-    lab.image("quiet", "v1", text="quiet v1", also=["latest"], health="none")
-    web.files(compose(app=f"{lab.registry.address}/quiet:latest"))
+@contextlib.contextmanager
+def recorded(scene: Scene) -> Iterator[Place]:
+    """A stack that runs, on a host whose sshd writes down what it is asked for."""
+    web = scene.place("web")
+    push(scene.shelf, "quiet", "v1", health="none")
+    web.files(compose(app=tagged(scene.shelf, "quiet")))
     web.update().ends(SUCCEEDED)
-    lab.image("quiet", "v2", text="quiet v2", also=["latest"], health="none")
+    push(scene.shelf, "quiet", "v2", health="none")
     host = web.host
     host.put("/usr/local/bin/recorder", RECORDER, 0o755)
     host.exec("cp /etc/ssh/sshd_config /run/sshd_config && echo 'ForceCommand /usr/local/bin/recorder' >>/etc/ssh/sshd_config")
-    host.exec("pkill -HUP -f '^sshd: /usr/sbin/sshd|^/usr/sbin/sshd -D'; rm -f /run/asked")
-    yield web
-    host.exec(
-        "cp /run/sshd_config /etc/ssh/sshd_config; pkill -HUP -f '^sshd: /usr/sbin/sshd|^/usr/sbin/sshd -D'; rm -f /run/asked"
-    )
-    bookworm.reset()
+    host.exec(f"{READ_AGAIN}; rm -f /run/asked")
+    try:
+        yield web
+    finally:
+        host.exec(f"cp /run/sshd_config /etc/ssh/sshd_config; {READ_AGAIN}; rm -f /run/asked")
 
 
 def asked(host: Host) -> list[list[str]]:
@@ -63,7 +64,7 @@ def asked(host: Host) -> list[list[str]]:
 
 def strangers(web: Place) -> list[str]:
     """What was asked for that is not on the exact list of queries."""
-    unit = load_fleet(web.console.hosts).unit("h1")
+    unit = load_fleet(web.console.hosts).unit(web.host.name)
     assert unit
     found = []
     for words in asked(web.host):
@@ -92,187 +93,202 @@ def verbs() -> list[str]:
     return list(found or ())
 
 
-def words(verb: str, key: Path) -> list[str]:
+def words(verb: str, host: str, key: Path) -> list[str]:
     """How a verb is called so that it would do something."""
     return {
         "units": ["--json"],
         "stacks": ["--json"],
-        "show": ["h1"],
+        "show": [host],
         "doctor": [],
-        "logs": ["web", "--unit", "h1", "--tail", "3"],
+        "logs": ["web", "--unit", host, "--tail", "3"],
         "history": [],
-        "unlock": ["h1"],
-        "trust": ["--unit", "h1"],
+        "unlock": [host],
+        "trust": ["--unit", host],
         "check": [],
-        "install-key": ["h1", "--read-only", "--install", "--yes", "--key", str(key)],
-        "forget": ["web", "--unit", "h1", "--yes", "--to", "0"],
+        "install-key": [host, "--read-only", "--install", "--yes", "--key", str(key)],
+        "forget": ["web", "--unit", host, "--yes", "--to", "0"],
         "demo": [],
-        "init": ["/nowhere", "--host", "h1", "--yes"],
+        "init": ["/nowhere", "--host", host, "--yes"],
         "eval": ["/nowhere"],
         "sources": [],
         "deployments": [],
         "compare": ["a", "b"],
         "completion": ["bash"],
-    }.get(verb, ["web", "--unit", "h1", "--yes"])
+    }.get(verb, ["web", "--unit", host, "--yes"])
 
 
-def test_every_verb_of_a_read_only_console_changes_nothing(web: Place) -> None:
+@beside(stacks=CALM)
+def test_every_verb_of_a_read_only_console_changes_nothing(scene: Scene) -> None:
     """All verbs of the command line; those that would change something are refused."""
-    before, begun = state(web), time.time()
-    key = web.console.lab.ssh_dir / "id.pub"
-    allowed = {"units", "stacks", "show", "doctor", "logs", "history", "check", "sources", "deployments", "completion"}
-    for verb in verbs():
-        if verb in {"demo", "compare"}:
-            continue  # compare reads two rows of the journal, and this one has none
-        answer = web.console.run("--read-only", verb, *words(verb, key))
-        answer.ends(0 if verb in allowed else REFUSED)
-        if verb not in allowed:
-            assert "read-only: --read-only says so" in answer.err
-    web.console.run("--read-only", "update", "web", "--unit", "h1", "--dry-run").ends(0)
-    web.console.run("--read-only", "update", "web", "--unit", "h1", "--check").ends(0)
-    web.console.run("--read-only", "rollback", "web", "--unit", "h1", "--dry-run")
-    assert len(asked(web.host)) > len(allowed)
-    assert strangers(web) == []
-    assert events(web.host, begun) == ""
-    assert state(web) == before
+    with recorded(scene) as web:
+        before, begun = state(web), time.time()
+        host, key = web.host.name, web.console.lab.ssh_dir / "id.pub"
+        allowed = {"units", "stacks", "show", "doctor", "logs", "history", "check", "sources", "deployments", "completion"}
+        for verb in verbs():
+            if verb in {"demo", "compare"}:
+                continue  # compare reads two rows of the journal, and this one has none
+            answer = web.console.run("--read-only", verb, *words(verb, host, key))
+            answer.ends(0 if verb in allowed else REFUSED)
+            if verb not in allowed:
+                assert "read-only: --read-only says so" in answer.err
+        web.console.run("--read-only", "update", "web", "--unit", host, "--dry-run").ends(0)
+        web.console.run("--read-only", "update", "web", "--unit", host, "--check").ends(0)
+        web.console.run("--read-only", "rollback", "web", "--unit", host, "--dry-run")
+        assert len(asked(web.host)) > len(allowed)
+        assert strangers(web) == []
+        assert events(web.host, begun) == ""
+        assert state(web) == before
 
 
-def test_every_key_of_a_read_only_console_changes_nothing(web: Place) -> None:
+@beside(stacks=CALM)
+def test_every_key_of_a_read_only_console_changes_nothing(scene: Scene) -> None:
     """Typed into the real console, each followed by enter and y."""
-    before, begun = state(web), time.time()
-    names = {"slash": "/", "question_mark": "?", "colon": ":", "enter": "Enter"}
-    argv = [*web.console._argv(), "--read-only"]
-    with Terminal(argv, env={"HOME": str(web.console.folder)}) as keys:
-        keys.until("READ-ONLY", "web", "✓")
-        for command in COMMANDS:
-            if command.id == "quit":
-                continue
-            keys.press("1", names.get(command.key, command.key))
-            time.sleep(0.5)
-            keys.press("Enter", "y", "Escape", "Escape")
-            time.sleep(0.3)
-        keys.press("1", "u")
-        keys.until("this console is read-only")
-        keys.until("READ-ONLY")
-        keys.press("q")
-        keys.until("ended with 0")
-    assert asked(web.host)
-    assert strangers(web) == []
-    assert events(web.host, begun) == ""
-    assert state(web) == before
+    with recorded(scene) as web:
+        before, begun = state(web), time.time()
+        names = {"slash": "/", "question_mark": "?", "colon": ":", "enter": "Enter"}
+        argv = [*web.console._argv(), "--read-only"]
+        with Terminal(argv, env={"HOME": str(web.console.folder)}) as keys:
+            keys.until("READ-ONLY", "web", "✓")
+            for command in COMMANDS:
+                if command.id == "quit":
+                    continue
+                keys.press("1", names.get(command.key, command.key))
+                keys.until_still(0.5)
+                keys.press("Enter", "y", "Escape", "Escape")
+                keys.until_still(0.3)
+            keys.press("1", "u")
+            keys.until("this console is read-only")
+            keys.until("READ-ONLY")
+            keys.press("q")
+            keys.until("ended with 0")
+        assert asked(web.host)
+        assert strangers(web) == []
+        assert events(web.host, begun) == ""
+        assert state(web) == before
 
 
-def test_the_detector_sees_a_console_that_may_change(web: Place) -> None:
+@beside(stacks=CALM)
+def test_the_detector_sees_a_console_that_may_change(scene: Scene) -> None:
     """The same measures, and one update: each of them fires."""
-    before, begun = state(web), time.time()
-    web.update().ends(SUCCEEDED)
-    assert strangers(web)
-    assert "container" in events(web.host, begun)
-    assert state(web) != before
+    with recorded(scene) as web:
+        before, begun = state(web), time.time()
+        web.update().ends(SUCCEEDED)
+        assert strangers(web)
+        assert "container" in events(web.host, begun)
+        assert state(web) != before
 
 
-def test_the_systems_file_is_the_last_word(web: Place) -> None:
+@beside(stacks=CALM)
+def test_the_systems_file_is_the_last_word(scene: Scene) -> None:
     """/etc/clavel-tui/config.toml of this very machine, in a mount namespace of its own: no flag, variable or file undoes it."""
-    folder = web.console.folder
-    (folder / "config/clavel-tui").mkdir(parents=True)
-    (folder / "config/clavel-tui/config.toml").write_text("read_only = false\n")
-    text = 'mkdir -p /etc/clavel-tui && mount -t tmpfs none /etc/clavel-tui && echo "read_only = true" >/etc/clavel-tui/config.toml; exec "$@"'
-    environ = {
-        "HOME": "/nowhere",
-        "XDG_CONFIG_HOME": str(folder / "config"),
-        "XDG_CONFIG_DIRS": "/nowhere",
-        "CLAVEL_READ_ONLY": "0",
-    }
-    argv = web.console._argv("update", "web", "--unit", "h1", "--yes")
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", text, "sh", "env", *(f"{k}={v}" for k, v in environ.items()), *argv],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == REFUSED, done.stderr
-    assert "read-only: /etc/clavel-tui/config.toml says so" in done.stderr
-    assert strangers(web) == []
-    Path("/etc/clavel-tui").rmdir()  # the mount point, which was made on this machine
+    with recorded(scene) as web:
+        folder = web.console.folder
+        (folder / "config/clavel-tui").mkdir(parents=True)
+        (folder / "config/clavel-tui/config.toml").write_text("read_only = false\n")
+        text = 'mkdir -p /etc/clavel-tui && mount -t tmpfs none /etc/clavel-tui && echo "read_only = true" >/etc/clavel-tui/config.toml; exec "$@"'
+        environ = {
+            "HOME": "/nowhere",
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "XDG_CONFIG_DIRS": "/nowhere",
+            "CLAVEL_READ_ONLY": "0",
+        }
+        argv = web.console._argv("update", "web", "--unit", web.host.name, "--yes")
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", text, "sh", "env", *(f"{k}={v}" for k, v in environ.items()), *argv],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == REFUSED, done.stderr
+        assert "read-only: /etc/clavel-tui/config.toml says so" in done.stderr
+        assert strangers(web) == []
+        Path("/etc/clavel-tui").rmdir()  # the mount point, which was made on this machine
 
 
-def test_a_journal_in_a_folder_that_cannot_be_written(web: Place, tmp_path: Path) -> None:
+@beside(stacks=CALM)
+def test_a_journal_in_a_folder_that_cannot_be_written(scene: Scene) -> None:
     """On a read-only file system, with rows that stand in the log only: it is read, and not touched."""
-    place = tmp_path / "shared"
-    place.mkdir()
-    for tail in ("", "-wal"):
-        source = web.console.folder / f"journal.db{tail}"
-        if source.exists():
-            (place / f"journal.db{tail}").write_bytes(source.read_bytes())
-    argv = ["--db", str(place / "journal.db"), "--read-only", "history", "--json"]
-    options = [word for word in web.console._argv() if word != str(web.console.folder / "journal.db") and word != "--db"]
-    mount = f'mount --bind {place} {place} && mount -o remount,ro,bind {place}; exec "$@"'
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mount, "sh", *options, *argv], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert '"verb": "update"' in done.stdout
-    refused = [word for word in argv if word != "--read-only"]
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", mount, "sh", *options, *refused], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert "name another file with --db" in done.stderr
+    with recorded(scene) as web:
+        place = web.console.folder / "shared"
+        place.mkdir()
+        for tail in ("", "-wal"):
+            source = web.console.folder / f"journal.db{tail}"
+            if source.exists():
+                (place / f"journal.db{tail}").write_bytes(source.read_bytes())
+        argv = ["--db", str(place / "journal.db"), "--read-only", "history", "--json"]
+        options = [word for word in web.console._argv() if word != str(web.console.folder / "journal.db") and word != "--db"]
+        mount = f'mount --bind {place} {place} && mount -o remount,ro,bind {place}; exec "$@"'
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", mount, "sh", *options, *argv], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert '"verb": "update"' in done.stdout
+        refused = [word for word in argv if word != "--read-only"]
+        done = subprocess.run(
+            ["unshare", "--mount", "sh", "-c", mount, "sh", *options, *refused], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "name another file with --db" in done.stderr
 
 
 # ---------------------------------------------------------------- the key that may only look
 
 
-@pytest.fixture
-def look(lab: Lab, tmp_path: Path) -> Iterator[tuple[Place, Path]]:
-    """A stack on h2, and a key that was installed by the command line for looking only, for the login ops with sudo."""
-    console = Console(lab, tmp_path)
-    places = Places(console)
-    web = places("h2", "web")
-    web.files(compose(app=push(lab, "app", "v1")))
+@contextlib.contextmanager
+def looking(scene: Scene) -> Iterator[tuple[Place, Path]]:
+    """A stack, and a key that was installed by the command line for looking only, for the login ops with sudo."""
+    console, unit = scene.console, scene.host
+    web = scene.place("web")
+    web.files(compose(app=push(scene.shelf, "app", "v1")))
     web.update().ends(SUCCEEDED)
-    console.unit("h2", {"web": {}}, user="ops", elevate="sudo")
-    key = tmp_path / "look"
+    console.unit(unit, {"web": {}}, user="ops", elevate="sudo")
+    key = console.folder / "look"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops box", "-f", key)
-    printed = console.run("install-key", "h2", "--read-only", "--key", f"{key}.pub").ends(0).out
+    install = ("install-key", unit, "--read-only", "--key", f"{key}.pub")
+    printed = console.run(*install).ends(0).out
     assert printed.startswith('restrict,command="sudo -n -H sh /var/lib/clavel-look/look.sh" ssh-ed25519 ')
-    assert console.run("install-key", "h2", "--read-only", "--key", f"{key}.pub", "--install").ends(7).out == ""
-    console.run("install-key", "h2", "--read-only", "--key", f"{key}.pub", "--install", "--yes").ends(0)
-    again = console.run("install-key", "h2", "--read-only", "--key", f"{key}.pub", "--install", "--yes").ends(0).out
-    assert "already" in again
+    assert console.run(*install, "--install").ends(7).out == ""
+    console.run(*install, "--install", "--yes").ends(0)
+    assert "already" in console.run(*install, "--install", "--yes").ends(0).out
     assert web.host.exec("cat /home/ops/.ssh/authorized_keys").stdout == printed
-    yield web, key
-    web.host.exec("rm -rf /home/ops/.ssh /var/lib/clavel-look /tmp/out")
+    try:
+        yield web, key
+    finally:
+        web.host.exec("rm -rf /home/ops/.ssh /var/lib/clavel-look /tmp/out")
 
 
-def ssh(lab: Lab, key: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """As somebody who holds the key and nothing else."""
-    config = lab.ssh_dir / "config"
-    argv = ["ssh", "-F", str(config), "-o", f"IdentityFile={key}", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
-    text = config.read_text().replace(f"  IdentityFile {lab.ssh_dir}/id\n", "").replace("  User root\n", "")
+def own_config(lab: Lab, key: Path) -> Path:
+    """The client's settings without the key and the login that the lab gives to everybody."""
+    text = (lab.ssh_dir / "config").read_text().replace(f"  IdentityFile {lab.ssh_dir}/id\n", "").replace("  User root\n", "")
     own = key.with_name("config")
     own.write_text(text)
-    argv[2] = str(own)
+    return own
+
+
+def ssh(config: Path, key: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """As somebody who holds the key and nothing else."""
+    argv = ["ssh", "-F", str(config), "-o", f"IdentityFile={key}", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
     return subprocess.run(
         ["timeout", "8", *argv, "-l", "ops", *words], input=stdin, capture_output=True, text=True, check=False, errors="replace"
     )
 
 
-def test_a_key_that_may_only_look_shows_the_same_facts(look: tuple[Place, Path]) -> None:
+@beside()
+def test_a_key_that_may_only_look_shows_the_same_facts(scene: Scene) -> None:
     """The same probe works through it; a change does not, whatever the console believes."""
-    web, key = look
-    argv = web.console._argv()
-    mine = str(web.console.lab.ssh_dir / "id")
-    with_key = [str(key) if word == mine else word for word in argv]
 
     def units(words: list[str]) -> dict[str, object]:
-        done = subprocess.run([*words, "units", "--unit", "h2", "--json"], capture_output=True, text=True, check=True)
+        done = subprocess.run([*words, "units", "--unit", scene.host, "--json"], capture_output=True, text=True, check=True)
         (unit,) = json.loads(done.stdout)
         return {name: value for name, value in unit.items() if name != "seen_at"}
 
-    assert units(with_key) == units(argv)
-    still = web.all()
-    done = subprocess.run([*with_key, "restart", "web", "--unit", "h2", "--yes"], capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert web.all() == still
+    with looking(scene) as (web, key):
+        argv = web.console._argv()
+        mine = str(web.console.lab.ssh_dir / "id")
+        with_key = [str(key) if word == mine else word for word in argv]
+        assert units(with_key) == units(argv)
+        still = web.all()
+        restart = [*with_key, "restart", "web", "--unit", scene.host, "--yes"]
+        assert subprocess.run(restart, capture_output=True, text=True, check=False).returncode != 0
+        assert web.all() == still
 
 
 WORDS = (
@@ -286,30 +302,34 @@ STDINS = (
     "probe -n\nprobe --\n", "probe \\$(id)\n", "probe 1 2 3\n", "id >/tmp/out\n", "exit\n", "probe\n", "probe 1\0id\n",
     "probe " + "a" * 100_000 + "\n", "probe %s%n\n", "probe '\nid>/tmp/out\n'\n",
 )  # fmt: skip
+HOST = "the host"
 OPTIONS = (
-    ("-tt", "h2"), ("-s", "h2", "sftp"), ("-A", "h2", "ssh-add -l"), ("-X", "h2", "xterm"), ("-N", "-L", "0:127.0.0.1:22", "h2"),
-    ("-N", "-R", "0:127.0.0.1:22", "-o", "ExitOnForwardFailure=yes", "h2"), ("-W", "127.0.0.1:22", "h2"),
-    ("-o", "SetEnv=BASH_ENV=/tmp/x", "h2", "id"), ("-o", "SetEnv=LD_PRELOAD=/tmp/x.so", "h2"), ("-w", "0:0", "h2"),
+    ("-tt", HOST), ("-s", HOST, "sftp"), ("-A", HOST, "ssh-add -l"), ("-X", HOST, "xterm"), ("-N", "-L", "0:127.0.0.1:22", HOST),
+    ("-N", "-R", "0:127.0.0.1:22", "-o", "ExitOnForwardFailure=yes", HOST), ("-W", "127.0.0.1:22", HOST),
+    ("-o", "SetEnv=BASH_ENV=/tmp/x", HOST, "id"), ("-o", "SetEnv=LD_PRELOAD=/tmp/x.so", HOST), ("-w", "0:0", HOST),
 )  # fmt: skip
 
 
-def test_nothing_breaks_out_of_a_key_that_may_only_look(look: tuple[Place, Path]) -> None:
+@beside()
+def test_nothing_breaks_out_of_a_key_that_may_only_look(scene: Scene) -> None:
     """Fifty attempts: what is asked for, what comes on stdin, and what else SSH can do."""
-    web, key = look
-    lab, still = web.console.lab, web.all()
-    good = ssh(lab, key, "h2", stdin="probe 1\n").stdout
-    assert "<< 1\n" in good
-    assert ">> 1\n" in good
-    attempts = [(("h2", word), "probe 2\n") for word in WORDS]
-    attempts += [(("h2",), stdin) for stdin in STDINS]
-    attempts += [(option, "probe 2\n") for option in OPTIONS]
+    attempts = [((scene.host, word), "probe 2\n") for word in WORDS]
+    attempts += [((scene.host,), stdin) for stdin in STDINS]
+    attempts += [(tuple(scene.host if word == HOST else word for word in option), "probe 2\n") for option in OPTIONS]
     assert len(attempts) >= 40
-    for argv, stdin in attempts:
-        done = ssh(lab, key, *argv, stdin=stdin)
-        assert "uid=" not in done.stdout + done.stderr, (argv, stdin)
-        assert "root:" not in done.stdout, (argv, stdin)
-        assert "SSH-2.0" not in done.stdout, (argv, stdin)
-        if done.stdout.strip():
-            assert "clavel-tui begins" in done.stdout, (argv, stdin)
-    assert web.host.exec("ls /tmp/out /root/out", check=False).stdout == ""
-    assert web.all() == still
+    with looking(scene) as (web, key), ThreadPoolExecutor(4) as threads:
+        still = web.all()
+        config = own_config(web.console.lab, key)
+        good = ssh(config, key, scene.host, stdin="probe 1\n").stdout
+        assert "<< 1\n" in good
+        assert ">> 1\n" in good
+        # Some hang until they are ended. Each is judged by what it was told, and all of them by what is on the host then.
+        tried = threads.map(lambda attempt: ssh(config, key, *attempt[0], stdin=attempt[1]), attempts)
+        for attempt, done in zip(attempts, tried, strict=True):
+            assert "uid=" not in done.stdout + done.stderr, attempt
+            assert "root:" not in done.stdout, attempt
+            assert "SSH-2.0" not in done.stdout, attempt
+            if done.stdout.strip():
+                assert "clavel-tui begins" in done.stdout, attempt
+        assert web.host.exec("ls /tmp/out /root/out", check=False).stdout == ""
+        assert web.all() == still
