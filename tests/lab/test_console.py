@@ -1,5 +1,6 @@
 """Keys typed into the real console in a real terminal, against real hosts; every proof is read on the host itself."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def runs(host: Host) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture
-def console(lab: Lab, tmp_path: Path) -> Console:
-    """One host with one stack, at its first version."""
+def console(lab: Lab, tmp_path: Path) -> Iterator[Console]:
+    """One host with one stack, at its first version; no container of it goes on behind the test."""
     host = lab.host("h3")
     host.wipe_docker()
     host.exec("rm -rf /srv/keys /var/lib/clavel")
@@ -39,7 +40,8 @@ def console(lab: Lab, tmp_path: Path) -> Console:
     console = Console(lab, tmp_path)
     console.unit("h3", {"keys": {}})
     console.stack("h3", "keys", {"compose.yaml": COMPOSE.format(registry=lab.registry.address)})
-    return console
+    yield console
+    host.wipe_docker()
 
 
 def terminal(console: Console, width: int = 120, height: int = 35) -> Terminal:
