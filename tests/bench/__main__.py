@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import measure, peers
+from .closure import closure
 from .evaluate import evaluate
 from .hosts import hosts
 from .refresh import cold, refresh
 from .screen import screen
 from .start import start
 
-NAMES = ("refresh", "cold", "start", "evaluate", "screen")
+NAMES = ("refresh", "cold", "start", "evaluate", "screen", "closure")
 VERSIONS = (
     ("OpenSSH", ("ssh", "-V")),
     ("Nix", ("nix", "--version")),
@@ -65,6 +66,8 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[list[measure.Row], list
         yield evaluate(count, args.runs)
     for count in args.rows if "screen" in args.names else ():
         yield screen(count, args.runs)
+    if "closure" in args.names:
+        yield closure(2000, args.runs)
     if "start" in args.names:
         for count in (11, 1000):
             yield start(args.runs, count)

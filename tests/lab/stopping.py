@@ -5,6 +5,7 @@ Started as ``python -m tests.lab.stopping BOUNDARY kill|wait FOLDER -- WORDS OF 
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,19 @@ from pathlib import Path
 from clavel_tui.cli.parser import build
 from clavel_tui.settings import Settings
 from clavel_tui.wiring import Wiring, run_verb
+
+from .console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def stopping(console: Console, boundary: str, way: str, folder: Path, *words: str) -> "subprocess.Popen[str]":
+    """Start a command of that console; it stops at the boundary."""
+    folder.mkdir(parents=True)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "tests.lab.stopping", boundary, way, str(folder), "--", *console._argv(*words)[1:]],
+        env=console.environ(ROOT), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def main(boundary: str, way: str, folder: str, *words: str) -> int:

@@ -24,12 +24,12 @@ from .images import Health
 from .lab import Lab
 from .places import push, tagged
 from .shell import wait_for
+from .stopping import stopping
 
 __all__ = ["scenes"]
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("scenes")]
 
 SUCCEEDED, FAILED, REFUSED, RETURNED, UNREACHABLE, INTERRUPTED = 0, 1, 3, 5, 6, 8
-ROOT = Path(__file__).resolve().parents[2]
 WAIT = "echo $$ >>/run/hook; until [ -e /run/go ]; do sleep 0.1; done"
 """A pre-update hook: it holds the job under its lock, after what runs was recorded, and counts how often it ran."""
 
@@ -75,13 +75,9 @@ class Case:
 
     def stopping(self, boundary: str, way: str, folder: Path, console: Console | None = None) -> "subprocess.Popen[str]":
         """The same update by a console that stops at a boundary of its journal."""
-        folder.mkdir(parents=True)
-        console = console or self.console
-        words = console._argv("update", "web", "--unit", self.host.name, "--yes", "--json")[1:]
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "tests.lab.stopping", boundary, way, str(folder), "--", *words],
-            env=console.environ(ROOT), text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        return stopping(
+            console or self.console, boundary, way, folder, "update", "web", "--unit", self.host.name, "--yes", "--json"
+        )
 
     def go(self) -> None:
         """Let the hook end."""

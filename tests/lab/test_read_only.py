@@ -114,6 +114,10 @@ def words(verb: str, host: str, key: Path) -> list[str]:
         "deployments": [],
         "compare": ["a", "b"],
         "completion": ["bash"],
+        "deploy": [host, "--yes"],
+        "prepare": [host],
+        "diff": [host],
+        "generations": [host],
     }.get(verb, ["web", "--unit", host, "--yes"])
 
 
@@ -124,9 +128,10 @@ def test_every_verb_of_a_read_only_console_changes_nothing(scene: Scene) -> None
         before, begun = state(web), time.time()
         host, key = web.host.name, web.console.lab.ssh_dir / "id.pub"
         allowed = {"units", "stacks", "show", "doctor", "logs", "history", "check", "sources", "deployments", "completion"}
+        allowed.add("generations")
         for verb in verbs():
-            if verb in {"demo", "compare"}:
-                continue  # compare reads two rows of the journal, and this one has none
+            if verb in {"demo", "compare", "diff"}:
+                continue  # compare reads two rows of the journal, and this one has none; diff is for units with a system
             answer = web.console.run("--read-only", verb, *words(verb, host, key))
             answer.ends(0 if verb in allowed else REFUSED)
             if verb not in allowed:

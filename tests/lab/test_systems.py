@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from .lab import Lab
 from .shell import wait_for
 from .stopping import stopping
 from .systems import JUDGE, OWN, Fleet, boots, profile, runs
+from .terminal import Terminal
 
 pytestmark = pytest.mark.lab
 SUCCEEDED, FAILED, REFUSED, UNITS_FAILED, RETURNED, NEEDS_REBOOT = 0, 1, 3, 4, 5, 10
@@ -63,6 +65,47 @@ def test_three_hosts_are_deployed_proved_and_brought_back(fleet: Fleet) -> None:
     assert {host.name: (runs(host), profile(host), boots(host)) for host in hosts} == {
         name: (path, path, path) for name, path in firsts.items()
     }
+
+
+def test_keys_evaluate_deploy_and_bring_back(fleet: Fleet) -> None:
+    """The same in the real console: e, d p y, then r enter y."""
+    h1 = fleet.lab.hosts[0]
+    first = runs(h1)
+    fleet.commit(h1={"version": "24.11.2", "motd": "new"})
+    environment = {"HOME": str(fleet.folder), "XDG_DATA_HOME": str(fleet.folder / "data")}
+    with Terminal(fleet.console._argv(), width=130, height=40, env=environment) as keys:
+        keys.until("3 units")
+        keys.press("e")
+        keys.until("evaluate systems: succeeded")
+        keys.press("d")
+        keys.until("not built yet", "p  prepare")
+        keys.press("p")
+        keys.until("24.11.1 → 24.11.2", "y  do it now")
+        keys.until_gone("p  prepare")
+        keys.press("y")
+        keys.until("deploy h1: succeeded")
+        second = runs(h1)
+        assert (second, profile(h1), boots(h1)) == (second, second, second)
+        assert second != first
+        keys.until_gone("▸ deploy h1")
+        keys.press("r")
+        keys.until("last known good", "enter  choose")
+        keys.press("Enter")
+        keys.until("24.11.2 → 24.11.1", "y  do it now")
+        keys.press("y")
+        keys.until("rollback h1")
+        keys.until("succeeded")
+        wait_for("h1 is back", lambda: (runs(h1), profile(h1), boots(h1)) == (first, first, first), timeout=60)
+
+
+def test_packages_are_told_as_nix_itself_does(fleet: Fleet) -> None:
+    first = runs(fleet.lab.hosts[0])
+    second = fleet.new("h1", "24.11.2", kernel="6.9.9", payloadMiB=3)
+    fleet.console.run("prepare", "h1").ends(SUCCEEDED)
+    ours = fleet.console.run("diff", "h1").ends(1).out.splitlines()
+    theirs = re.sub(r"\x1b\[[0-9;]*m", "", fleet.nix("store", "diff-closures", first, second).stdout).splitlines()
+    assert {line.split(",")[0] for line in theirs} <= {line.split(",")[0] for line in ours}
+    assert theirs
 
 
 def test_a_deployment_that_cuts_its_own_network_comes_back_also_when_the_console_was_closed(fleet: Fleet) -> None:
@@ -130,7 +173,9 @@ def test_what_goes_wrong_returns_and_names_what_failed(fleet: Fleet) -> None:
 def test_a_reboot_while_it_waits_lands_on_the_old_system(fleet: Fleet) -> None:
     h1 = fleet.lab.hosts[0]
     before = runs(h1)
-    fleet.unit("h1", system={"confirm_seconds": 60, "grace_seconds": 3}, checks=[{"tcp": 9}])  # it ends after the activation: no word is given
+    fleet.unit(
+        "h1", system={"confirm_seconds": 60, "grace_seconds": 3}, checks=[{"tcp": 9}]
+    )  # it ends after the activation: no word is given
     wanted = fleet.new("h1", "24.11.2")
     fleet.console.run("prepare", "h1").ends(SUCCEEDED)
     with listener(h1, 9):
@@ -212,6 +257,21 @@ def test_bad_input_is_refused_in_a_sentence(fleet: Fleet) -> None:
     assert runs(h1) == before
 
 
+def test_a_read_only_console_looks_at_systems_and_changes_none(fleet: Fleet) -> None:
+    """Also its previews: the closure's own dry activation is left out, since it runs code of the closure."""
+    h1 = fleet.lab.hosts[0]
+    fleet.new("h1", "24.11.2")
+    fleet.console.run("prepare", "h1").ends(SUCCEEDED)
+    seen = "find /nix/var /var/lib/clavel /run/nixos /etc | grep -v 'temproots\\|userpool\\|gc.lock\\|db.sqlite' | sort"
+    before = h1.exec(seen).stdout
+    for words in (("deploy", "h1", "--yes"), ("prepare", "h1"), ("rollback", "--unit", "h1", "--yes")):
+        assert "read-only: --read-only says so" in fleet.console.run("--read-only", *words).ends(REFUSED).err
+    fleet.console.run("--read-only", "deploy", "h1", "--dry-run").ends(SUCCEEDED)
+    assert "24.11.1 → 24.11.2" in fleet.console.run("--read-only", "diff", "h1").ends(1).out
+    fleet.console.run("--read-only", "generations", "h1").ends(SUCCEEDED)
+    assert h1.exec(seen).stdout == before
+
+
 def test_a_second_operator_is_locked_out_by_name(fleet: Fleet) -> None:
     fleet.commit(h1={"version": "24.11.2", "slow": 5})
     fleet.console.run("eval").ends(SUCCEEDED)
@@ -249,7 +309,7 @@ def test_a_console_killed_at_every_boundary_leaves_no_unit_between_two_states(fl
         before = runs(h1)
         wanted = fleet.new("h1", f"24.12.{number}")
         folder = tmp_path / boundary
-        killed = stopping(fleet.console, boundary, folder, "deploy", "h1", "--yes")
+        killed = stopping(fleet.console, boundary, "kill", folder, "deploy", "h1", "--yes")
         killed.communicate(timeout=90)
         assert (killed.returncode, (folder / "there").exists()) == (-signal.SIGKILL, True), boundary
         newest = fleet.console.run("history", "--json").ends(SUCCEEDED).json[0]
