@@ -54,7 +54,8 @@ def write_machine(unit: DemoUnit, folder: Path, tools: Path) -> None:
     for line, text in answers.items():
         (folder / "answers" / line).write_text(f"{text}\n", encoding="utf-8")
     (folder / "bin/docker").symlink_to(tools / "docker")
-    (folder / "bin/df").symlink_to(tools / "df")
+    for program in ("df", "nix-store"):
+        (folder / "bin" / program).symlink_to(tools / program)
     for program in {line.partition(" ")[0] for line in answers} - {"df", "services"}:
         (folder / "bin" / program).symlink_to(tools / "answer")
     _nix(unit, folder)
