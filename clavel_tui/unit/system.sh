@@ -92,8 +92,9 @@ commas() { printf '%s\n' "$1" | sed '/^$/d' | tr '\n' ',' | sed 's/,$//; s/,/, /
 # switch_to PATH VERB: that system's own way to become the running one; darwin's knows no verbs. What an activation leaves
 # behind may hold its output open for ever: its end is waited for, and of its words two seconds more.
 switch_to() {
-    case $type in
-    darwin) set -- "$root$1/activate" ;;
+    case $type$2 in
+    darwinboot) return 0 ;; # the profile is all that its boot looks at
+    darwin*) set -- "$root$1/activate" ;;
     *) set -- "$root$1/bin/switch-to-configuration" "$2" ;;
     esac
     note run "$*"

@@ -94,7 +94,7 @@ class Console:
 
     def environ(self, *more: Path) -> dict[str, str]:
         """A home of its own, its copy of the package if it has one, and what else Python shall find."""
-        own = {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data")}
+        own = {"HOME": str(self.folder)} | {f"XDG_{what.upper()}_HOME": str(self.folder / what) for what in ("data", "config")}
         before = (self.code or "", os.environ.get("PYTHONPATH", ""))
         path = os.pathsep.join(str(part) for part in (*before, *more) if part)
         return os.environ | own | ({"PYTHONPATH": path} if path else {})

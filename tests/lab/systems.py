@@ -66,7 +66,7 @@ class Fleet:
             lines = ("#!/bin/sh", f"export NIX_CONF_DIR={self.folder}/conf XDG_CACHE_HOME={self.folder}/cache",
                      f"exec unshare --mount sh -c 'mount --bind {self.folder}/nix /nix && exec \"$@\"' sh {real} \"$@\"")  # fmt: skip
             write(self.folder / "bin" / name, "\n".join(lines) + "\n", 0o755)
-        write(self.folder / ".config/clavel-tui/config.toml", f'nix = "{self.folder}/bin/nix"\n')
+        write(self.folder / "config/clavel-tui/config.toml", f'nix = "{self.folder}/bin/nix"\n')
 
     def nix(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Nix on the workstation, without our code."""

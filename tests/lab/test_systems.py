@@ -58,6 +58,7 @@ def test_three_hosts_are_deployed_proved_and_brought_back(fleet: Fleet) -> None:
     evaluated = fleet.console.run("eval", "--json").ends(SUCCEEDED).json
     wanted = {one["unit"]: one["nar_id"] for one in evaluated["units"]}
     fleet.change("deploy", *wanted).ends(SUCCEEDED)
+    assert not any(Path(path).exists() for path in wanted.values())  # the workstation's store is not this machine's own
     assert {host.name: (runs(host), profile(host), boots(host)) for host in hosts} == {
         name: (path, path, path) for name, path in wanted.items()
     }
@@ -72,11 +73,11 @@ def test_keys_evaluate_deploy_and_bring_back(fleet: Fleet) -> None:
     h1 = fleet.lab.hosts[0]
     first = runs(h1)
     fleet.commit(h1={"version": "24.11.2", "motd": "new"})
-    environment = {"HOME": str(fleet.folder), "XDG_DATA_HOME": str(fleet.folder / "data")}
-    with Terminal(fleet.console._argv(), width=130, height=40, env=environment) as keys:
+    home = {"HOME": str(fleet.folder), "XDG_CONFIG_HOME": str(fleet.folder / "config")}
+    with Terminal(fleet.console._argv(), width=130, height=40, env=home) as keys:
         keys.until("3 units")
         keys.press("e")
-        keys.until("evaluate systems: succeeded")
+        keys.until("evaluate systems: succeeded", "should run h1@")
         keys.press("d")
         keys.until("not built yet", "p  prepare")
         keys.press("p")
@@ -255,6 +256,21 @@ def test_bad_input_is_refused_in_a_sentence(fleet: Fleet) -> None:
     fleet.commit(h1={"version": "24.11.9", "system": "aarch64-linux"})
     assert "aarch64-linux" in fleet.console.run("eval").err + fleet.console.run("eval").out
     assert runs(h1) == before
+
+
+def test_a_user_who_may_become_root_deploys_and_one_whom_nobody_trusts_is_told_why_not(fleet: Fleet) -> None:
+    h1, h2, _ = fleet.lab.hosts
+    before = runs(h2)
+    fleet.unit("h1", user="ops", elevate="sudo")
+    fleet.unit("h2", user="deploy")
+    fleet.commit(h1={"version": "24.11.2"}, h2={"version": "24.11.2"})
+    wanted = {one["unit"]: one["nar_id"] for one in fleet.console.run("eval", "--json").ends(SUCCEEDED).json["units"]}
+    fleet.change("deploy", "h1").ends(SUCCEEDED)
+    assert (runs(h1), profile(h1)) == (wanted["h1"], wanted["h1"])
+    answer = fleet.console.run("prepare", "h2", "--json").ends(FAILED)
+    assert "h2 takes no unsigned paths from deploy" in answer.text
+    assert "signing_key" in answer.text
+    assert runs(h2) == before
 
 
 def test_a_read_only_console_looks_at_systems_and_changes_none(fleet: Fleet) -> None:

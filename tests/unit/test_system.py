@@ -195,6 +195,16 @@ def test_what_runs_already_is_left_alone(plain: SystemUnit) -> None:
     assert plain.told == []
 
 
+def test_darwin_is_activated_once_and_knows_no_boot_entry(web: SystemUnit) -> None:
+    for version in ("1", "2"):
+        folder = web.root / web.system(version)[1:]
+        (folder / "bin/switch-to-configuration").rename(folder / "activate")
+        (folder / "nixos-version").rename(folder / "darwin-version")
+    seen = web.deploy(f"/nix/store/{name('2')}", type="darwin")
+    assert (seen.outcome, web.runs, web.profile) == ("succeeded", "2", "2"), seen
+    assert [line.strip() for line in web.told] == ["2", "set 2"]
+
+
 # ---------------------------------------------------------------- refused before anything
 
 
