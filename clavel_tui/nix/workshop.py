@@ -72,10 +72,16 @@ class Workshop:
         """
         with ssh_config(self.files, target.port) as config:
             words = [self.program, *_FEATURES, "copy", "--substitute-on-destination", "--to", store_url(target, type_), path]
+            said: list[str] = []
+
+            def told(line: str) -> None:
+                said.append(line)
+                on_line(line)
+
             try:
-                await self._here("nix copy", words, COPY_S, on_line, NIX_SSHOPTS=f"-F {config}")
+                await self._here("nix copy", words, COPY_S, told, NIX_SSHOPTS=f"-F {config}")
             except NixError as error:
-                raise explained(error, target) from error
+                raise explained(error, said, target) from error
 
     async def dry_activate(self, target: Target, path: str) -> tuple[ServiceChange, ...]:
         """What the switch would start, stop and restart, as the closure itself says it. It may run code of the closure."""
@@ -125,9 +131,12 @@ def ssh_config(files: SshFiles, port: int) -> Iterator[Path]:
         yield config
 
 
-def explained(error: NixError, target: Target) -> NixError:
-    """A refused copy in a sentence. The words of signatures differ: 2.8 says `lacks a valid signature`."""
-    lower = error.text.lower()
+def explained(error: NixError, said: Sequence[str], target: Target) -> NixError:
+    """A refused copy in a sentence. The words of signatures differ: 2.8 says `lacks a valid signature`.
+
+    What the other side says stands before our own last word, which is that the line ended.
+    """
+    lower = "\n".join(said).lower()
     if "lacks a valid signature" in lower or "lacks a signature by a trusted key" in lower:
         who = target.user or "the login"
         hint = (
@@ -136,5 +145,9 @@ def explained(error: NixError, target: Target) -> NixError:
         )
         return NixError(f"{target.name} takes no unsigned paths from {who}", hint, error.fault)
     if "no space left" in lower:
-        return NixError(f"the disk of {target.name} is full", f"free some: `clavel-tui gc {target.name}`", error.fault)
+        return NixError(
+            f"the disk of {target.name} is full",
+            "free some there: `nix-collect-garbage`; what was deployed last is kept by roots",
+            error.fault,
+        )
     return error

@@ -207,7 +207,7 @@ def _room(unit: Unit, facts: Facts, size: int) -> None:
     disk = next((disks[at] for at in ("/nix/store", "/nix", "/") if at in disks), None)
     if disk and size > disk.free * 1024:
         text = f"{disk.at} of {unit.name} has {disk.free // 1024} MiB free, and {size >> 20} MiB are to be copied"
-        raise RefusedError(text, f"free some: `clavel-tui gc {unit.name}`")
+        raise RefusedError(text, "free some there: `nix-collect-garbage`; what was deployed last is kept by roots")
 
 
 def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]:

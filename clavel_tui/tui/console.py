@@ -162,6 +162,9 @@ class Console(App[None]):
         if reason:
             self.notify(reason, severity="warning", timeout=4)
             return
+        if command(ident).mutates or ident in {"logs", "explain"}:
+            for listing in self.screen.query(Listing):
+                listing.stay()
         getattr(self, f"do_{ident}")()
 
     def disabled_reason(self, ident: str) -> str:

@@ -264,6 +264,10 @@ class Listing(ScrollView, can_focus=True):
             self.post_message(self.Marked(self))
             self._to(self._cursor + 1)
 
+    def stay(self) -> None:
+        """What a person acts on stays under the cursor, though other rows may come to stand above it."""
+        self._moved = True
+
     def clear_marks(self) -> None:
         """None is marked."""
         self.marks = set()
