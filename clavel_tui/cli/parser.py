@@ -6,6 +6,8 @@ import argparse
 
 from clavel_tui.domain.outcome import EXIT_CODES, WORDS
 
+HOUR = 3600
+
 
 def build() -> argparse.ArgumentParser:
     """The whole parser. Without a verb the console opens."""
@@ -169,7 +171,13 @@ def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _confirming(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--confirm-timeout", type=int, metavar="SECONDS", help="how long a unit waits to be reached again before it returns"
-    )
+    text = "how long a unit waits to be reached again before it returns"
+    parser.add_argument("--confirm-timeout", type=_seconds, metavar="SECONDS", help=text)
     parser.add_argument("--no-confirm", action="store_true", help="do not wait to be reached again")
+
+
+def _seconds(text: str) -> int:
+    """Whole ones, an hour at most."""
+    if not text.isdecimal() or int(text) > HOUR:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {HOUR}")
+    return int(text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.outcome import WORDS, Outcome
 from clavel_tui.domain.system import Mode, SystemPlan
@@ -62,7 +64,7 @@ class Request(Model):
     unhold: bool = False
     reason: str = ""
     mode: Mode = Mode.SWITCH
-    confirm: int | None = None
+    confirm: int | None = Field(None, ge=0, le=3600)
     """Seconds to wait for a word over a new connection; None: as unit.toml says."""
 
     @property
@@ -124,6 +126,8 @@ class Operation(Model):
     came_from: str = ""
     """The release that ran before: what `z` returns to."""
     born: str = ""
+    excused: tuple[str, ...] = ()
+    """Checks from the workstation that failed before it began, and so are not judged."""
     lost: bool = False
     """The connection was lost meanwhile, and the outcome was learnt from the unit later."""
     started: float = 0.0

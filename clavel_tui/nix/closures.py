@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from clavel_tui.domain.closure import PATH, Closure
+from clavel_tui.domain.text import clean
 from clavel_tui.remote.effects import Query
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.runner import QueryRunner
@@ -26,7 +27,7 @@ async def closures(runner: QueryRunner, target: Target, paths: Sequence[str], ni
     query = Query.script("closure", script("lib.sh") + script("closure.sh"), nix_store, *paths, timeout=CLOSURE_S)
     result = await runner.query(target, query, lines.append)
     if result.code:
-        raise RemoteError("nix", f"{target.name} cannot tell its closures: {result.err.strip() or 'nix-store failed'}")
+        raise RemoteError("nix", f"{target.name} cannot tell its closures: {clean(result.err.strip()) or 'nix-store failed'}")
     return parse_closures(lines)
 
 
@@ -41,7 +42,7 @@ def parse_closures(lines: Iterable[str]) -> dict[str, Closure]:
             sizes, names = found.setdefault(value, ([], []))
         elif key == "size" and value.isdecimal():
             sizes.append(int(value))
-        elif key == "path":
+        elif key == "path" and PATH.fullmatch(value):
             names.append(value)
     return {
         path: dict(zip(paths, sizes, strict=True))

@@ -47,7 +47,7 @@ def _params(plan: Plan, system: SystemPlan, unit: Unit, origin: Origin, now: flo
 def _checks(unit: Unit) -> list[str]:
     """What the job itself can look at, the unit's own stacks among it."""
     said = [check.line for check in unit.checks if not check.outside]
-    return [*said, *(f"stack {stack.name}" for stack in unit.stacks)]
+    return [*said, *(f"stack {stack.path}" for stack in unit.stacks)]
 
 
 def _field(text: str) -> str:

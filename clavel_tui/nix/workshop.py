@@ -83,11 +83,14 @@ class Workshop:
             except NixError as error:
                 raise explained(error, said, target) from error
 
-    async def dry_activate(self, target: Target, path: str) -> tuple[ServiceChange, ...]:
-        """What the switch would start, stop and restart, as the closure itself says it. It may run code of the closure."""
+    async def dry_activate(self, target: Target, path: str) -> tuple[ServiceChange, ...] | None:
+        """What the switch would start, stop and restart, as the closure itself says it; None where it cannot say.
+
+        It may run code of the closure.
+        """
         script = '"$1/bin/switch-to-configuration" dry-activate 2>&1 </dev/null'
         result = await self.runner.mutate(target, Mutation.script("dry-activate", script, path, timeout=DRY_S))
-        return parse_dry(result.out.splitlines())
+        return parse_dry(result.out.splitlines()) if result.ok else None
 
     async def _here(self, name: str, words: Sequence[str], timeout: float, on_line: OnLine, **environment: str) -> None:
         said: list[str] = []

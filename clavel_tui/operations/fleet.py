@@ -250,15 +250,27 @@ class InProcessFleet:
             return "that operation has ended already"
         preparing = found.id in self._preparing and self._preparing[found.id].preparing
         if preparing or found.request.verb in _HERE:
-            if task := self._runs.get(found.id):
-                task.cancel()
-            return "it is stopped" if task else "another console does it: it is cancelled there"
+            task = self._runs.get(found.id)
+            if task is None:
+                return "another console does it: it is cancelled there"
+            task.cancel()
+            await asyncio.wait([task])
+            await self._settle_cancelled(found.id)
+            return "it is stopped"
         try:
             await self._jobs().leave_word(self._parts.target(self._unit(found.request.unit)), found.id, "cancel")
         except RemoteError as error:
             return f"it could not be told: {error.text}"
         await self._parts.journal.record([("state", found.id, found.request.unit, "cancel was asked for")])
         return "asked: it ends at its next safe point, and during activation it returns to what ran before"
+
+    async def _settle_cancelled(self, ident: str) -> None:
+        """One that still waited for its turn has said nothing itself."""
+        operation = await self._parts.journal.operation(ident)
+        if operation and operation.state is State.RUNNING:
+            ended = {"state": State.SETTLED, "outcome": Outcome.CANCELLED, "ended": self._parts.clock.wall()}
+            text = "it was stopped before it began: nothing was changed"
+            await self._parts.journal.settle(operation.model_copy(update={**ended, "text": text}))
 
     async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
         """See FleetClient."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import urllib.error
 import urllib.request
 
 from clavel_tui.domain.unit import Check, Unit
+from clavel_tui.remote.target import LOCAL
 from clavel_tui.remote.trust import SshFiles, known_as
 
 CHECK_S = 5.0
@@ -19,6 +21,7 @@ async def failing(unit: Unit, files: SshFiles | None) -> frozenset[str]:
     if not checks:
         return frozenset()
     address = known_as(unit.address, unit.port, files)[0] if files else unit.address
+    address = "127.0.0.1" if unit.address == LOCAL else address
     held = await asyncio.gather(*(_holds(check, address) for check in checks))
     return frozenset(check.line for check, holds in zip(checks, held, strict=True) if not holds)
 
@@ -29,7 +32,7 @@ async def _holds(check: Check, address: str) -> bool:
     try:
         async with asyncio.timeout(CHECK_S):
             _, writer = await asyncio.open_connection(address, check.tcp)
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError):
         return False
     writer.close()
     with contextlib.suppress(OSError):
@@ -43,5 +46,5 @@ def _answers(check: Check) -> bool:
             return bool(answer.status == check.status)
     except urllib.error.HTTPError as error:
         return error.code == check.status
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):  # it may be no web server at all
         return False

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Operation, State
 from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Unit
 from clavel_tui.history.journal import Note
 from clavel_tui.operations import outside, proof
@@ -41,13 +42,14 @@ class Run:
         self._unit = unit
         self._target: Target = parts.target(unit)
         self.operation = operation
+        self.begun = False
+        """The start was sent: from now on the unit's job may run."""
         self._notes: list[Note] = []
         self._acknowledging: asyncio.Task[None] | None = None
-        self._failed_before: frozenset[str] = frozenset()
 
-    async def from_the_start(self, bundle: Bundle, failed_before: frozenset[str] = frozenset()) -> None:
-        """The whole life, behind the journal's first row. ``failed_before``: checks from outside that are not its fault."""
-        self._failed_before = failed_before
+    async def from_the_start(self, bundle: Bundle, excused: tuple[str, ...] = ()) -> None:
+        """The whole life, behind the journal's first row. ``excused``: checks from here that failed before it."""
+        self.operation = self.operation.model_copy(update={"excused": excused})
         self._parts.checkpoint("begun")
         try:
             folder = await self._jobs.put(self._target, bundle)
@@ -57,6 +59,7 @@ class Run:
             return
         self._parts.checkpoint("put")
         await self._note("state", "files are put; starting")
+        self.begun = True
         if await self._start(folder, bundle):
             self._parts.checkpoint("started")
             await self.from_offset(0)
@@ -161,7 +164,7 @@ class Run:
         A failure needs no word here: without it the job returns by itself, and says so.
         """
         for _ in range(ACKNOWLEDGE_TRIES):
-            failing = await self.failing_outside() - self._failed_before
+            failing = await self.failing_outside() - {*self.operation.excused}
             if failing:
                 self.tell("warn", f"from here it does not hold: {', '.join(sorted(failing))}")
                 await self._parts.clock.sleep(RETRY_S)
@@ -215,10 +218,8 @@ class Run:
     async def _finish(self, end: JobEnd) -> None:
         """What the job said, checked against what is seen on the unit."""
         outcome = Outcome(end.result.get("outcome", "unknown")) if end.result.get("outcome") in set(Outcome) else Outcome.UNKNOWN
-        text = end.result.get("text", "")
-        self.operation = self.operation.model_copy(
-            update={"release": end.result.get("release", ""), "came_from": end.result.get("from", "")}
-        )
+        text, release, before = (clean(end.result.get(key, "")) for key in ("text", "release", "from"))
+        self.operation = self.operation.model_copy(update={"release": release, "came_from": before})
         self._parts.checkpoint("ended")
         facts = await self._look()
         wrong = self._wrong() if facts else ""

@@ -234,11 +234,13 @@ def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
         seconds = system.confirm_seconds
         notes.append(f"it returns to {base(facts.current)} unless it is reached over a new connection within {seconds} s")
     else:
-        notes.append("nobody is waited for (--no-confirm): it returns only where the activation or a check fails")
+        notes.append("nobody is waited for: it returns only where the activation or a check on the unit itself fails")
     if system.mode is Mode.TEST:
         notes.append("until the next boot: profile and boot entry stay as they are")
     if system.reboot:
         notes.append(f"a reboot would be due: {system.reboot}")
+    if not system.dry and not system.build and not system.copies and unit.type is UnitType.NIXOS and system.mode is not Mode.BOOT:
+        notes.append("the unit could not say what would be restarted")
     if unit.type is UnitType.DARWIN:
         notes.append("nix-darwin has no dry activation: what it would restart is not known")
     return notes

@@ -15,6 +15,7 @@ from clavel_tui.nix.system_job import system_bundle
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.run import Run
 from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.target import LOCAL
 
 
 class SystemRun:
@@ -26,23 +27,28 @@ class SystemRun:
         self._unit = unit
         self._plan = plan
         self._system = system
-        self.preparing = True
+
+    @property
+    def preparing(self) -> bool:
+        """Nothing was started on the unit yet: until then it is stopped here, and afterwards the unit's job is told."""
+        return not self._run.begun
 
     async def carry(self) -> None:
         """The whole life. Cancelled while it prepares it ends there; later it is the unit's job that is told."""
         try:
             await self._prepare()
+            await self._go_on()
         except NixError as error:
             await self._run.end(Outcome.FAILED, f"nothing was changed: {error.text}{f'; {error.hint}' if error.hint else ''}")
         except RemoteError as error:
+            if not self.preparing:
+                raise
             outcome = Outcome.UNREACHABLE if error.kind == "unreachable" else Outcome.FAILED
             await self._run.end(outcome, f"nothing was changed: {error.text}")
         except asyncio.CancelledError:
-            await asyncio.shield(self._run.end(Outcome.CANCELLED, "it was stopped before anything was changed"))
+            if self.preparing:
+                await asyncio.shield(self._run.end(Outcome.CANCELLED, "it was stopped before anything was changed"))
             raise
-        else:
-            self.preparing = False
-            await self._go_on()
 
     async def _go_on(self) -> None:
         operation = self._run.operation
@@ -55,7 +61,7 @@ class SystemRun:
         if before:
             async with self._run.flushing():
                 self._run.tell("warn", f"already failing from here, and so not judged: {', '.join(sorted(before))}")
-        await self._run.from_the_start(bundle, before)
+        await self._run.from_the_start(bundle, tuple(sorted(before)))
 
     async def _prepare(self) -> None:
         """Looked at anew: between preview and now somebody may have built, copied or collected it."""
@@ -69,6 +75,8 @@ class SystemRun:
         async with self._run.flushing():
             if path not in await closures(self._parts.runner, workstation(), [path], nix_store(self._parts.nix)):
                 await self._build(workshop)
+            if target.address == LOCAL:  # its store is this one
+                return
             await workshop.sign(path, self._out)
             self._run.tell("step", "copy")
             await workshop.copy(path, target, self._unit.type.value, self._out)

@@ -196,6 +196,8 @@ class Console(App[None]):
 
     @property
     def _marking(self) -> Listing | None:
+        if self.screen is self._deployments:  # what is marked elsewhere is out of sight
+            return None
         return self._stacks.marking if self.screen is self._stacks else self._fleet.marking
 
     @property

@@ -13,6 +13,7 @@ roots=$root/nix/var/nix/gcroots/clavel
 system_dir=$state/system
 nix_lock=${CLAVEL_NIX_LOCK:-$root/run/nixos/switch-to-configuration.lock}
 tab=$(printf '\t')
+nix_s=300 # a daemon that hangs must not hold the unit's lock for ever
 
 job_main() {
     from=$(store_path "$running")
@@ -37,7 +38,8 @@ store_path() { # what a link means, as this unit names it; empty where there is 
     [ -e "$1" ] && store_path_p=$(cd "$1" && pwd -P) && printf '%s\n' "${store_path_p#"$root"}"
 }
 
-valid() { nix-store --check-validity "$1" 2>/dev/null; }
+valid() { limit "$nix_s" nix-store --check-validity "$1" 2>/dev/null; }
+set_profile() { run limit "$nix_s" nix-env --profile "$profile" --set "$1"; }
 
 # guard: a system of the right kind, for this very machine, that could also be left again.
 guard() {
@@ -72,10 +74,10 @@ failing() {
     done
 }
 
-stack_well() { # a project has containers, and none of them is unhealthy, restarting or gone
-    stack_lines=$(limit 10 docker ps -a --filter "label=com.docker.compose.project=$1" --format '{{.State}} {{.Status}}' 2>/dev/null) || return 1
-    [ -n "$stack_lines" ] || return 1
+stack_well() { # of the stack in that folder something runs, and nothing is unhealthy, restarting or dead
+    stack_lines=$(limit 10 docker ps -a --filter "label=com.docker.compose.project.working_dir=$1" --format '{{.State}} {{.Status}}' 2>/dev/null) || return 1
     case $stack_lines in *unhealthy* | *restarting* | *dead* | *starting\)*) return 1 ;; esac
+    case $stack_lines in *running*) ;; *) return 1 ;; esac
 }
 
 # beyond NEW OLD: the lines of NEW that OLD has not. What was wrong before is not judged.
@@ -115,7 +117,22 @@ switch_to() {
         limit "$activate_s" "$@" >/dev/null 2>&1 </dev/null 7>&- 9>&-
         switch_rc=$?
     fi
+    # Between two switches it is ours again, so that nobody else's falls between them.
+    if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exec 8>&-; }; fi
     return "$switch_rc"
+}
+
+# switch_back PATH VERB: the same for the way back, which waits five minutes for whoever else is switching.
+switch_back() {
+    back_n=0
+    while :; do
+        log_at=$(log_size)
+        switch_to "$1" "$2" && return 0
+        back_status=$?
+        { [ -n "$(told 'Could not acquire lock')" ] && [ "$back_n" -lt "${back_most:-60}" ]; } || return "$back_status"
+        back_n=$((back_n + 1))
+        sleep 5
+    done
 }
 
 # told TEXT: what the switch said, line by line, from the last TEXT on.
@@ -138,7 +155,7 @@ activate() {
     case $activate_rc in
     0) ;;
     4) unwell ;;
-    124 | 137) go_back "the activation took longer than $activate_s s" ;;
+    124 | 137 | 142 | 143) go_back "the activation took longer than $activate_s s" ;;
     *) go_back "the activation failed with exit code $activate_rc" ;;
     esac
     [ "$(store_path "$running")" = "$target" ] || go_back "the activation ended well, and $(store_path "$running") runs"
@@ -151,6 +168,10 @@ activate() {
         await_ack "$confirm_s" || go_back "$(cancelled && echo 'cancel was asked for' || echo "nobody reached this unit over a new connection within $confirm_s s")"
     fi
     if [ "$mode" = test ]; then
+        if [ -n "${units_failed:-}" ]; then
+            record failed
+            finish units-failed "$label runs until the next boot, and some of it does not: $units_failed" "from=$from" "release=$target"
+        fi
         record test
         finish succeeded "$label runs until the next boot: profile and boot entry are as they were" "from=$from" "release=$target"
     fi
@@ -159,7 +180,8 @@ activate() {
 
 # not_begun: it refused before it touched anything.
 not_begun() {
-    if [ -n "$(told 'Pre-switch check .* failed')" ]; then
+    if [ -n "$(told "Pre-switch check 'switchInhibitors' failed")" ]; then
+        [ "$mode" != test ] || finish refused "it replaces what must not be replaced while it runs: deploy it with --mode boot"
         say "it would replace what must not be replaced while it runs"
         boot_only needs-reboot
     fi
@@ -180,7 +202,7 @@ unwell() {
 
 # judge: what must hold holds for $grace_s seconds in a row, within $check_s seconds.
 judge() {
-    judge_left=$check_s
+    judge_end=$(($(uptime_s) + check_s))
     judge_well=0
     while :; do
         judge_bad=$(beyond "$(failing)" "$failing_before")
@@ -190,10 +212,9 @@ judge() {
             [ "$judge_well" -le "$grace_s" ] || return 0
         else
             judge_well=0
-            [ "$judge_left" -gt 0 ] || break
+            [ "$(uptime_s)" -lt "$judge_end" ] || break
         fi
         cancelled && go_back "cancel was asked for"
-        judge_left=$((judge_left - 1))
         sleep 1
     done
     judge_said=$(commas "$judge_bad${judge_units:+$newline$judge_units}")
@@ -204,9 +225,12 @@ judge() {
 
 # keep: it is good. A death between the two steps goes on forward: what runs is what was confirmed.
 keep() {
+    keep_now=$(store_path "$running")
+    [ "$keep_now" = "$target" ] || finish failed "somebody else has switched it meanwhile: $(name_of "$keep_now") runs, and nothing was set" "from=$from"
     recall keeping || go_back "the disk of $state is full"
     step keep
-    run nix-env --profile "$profile" --set "$target" || go_back "the profile could not be set"
+    set_begun=1
+    set_profile "$target" || go_back "the profile could not be set"
     switch_to "$target" boot || go_back "the boot entry could not be written"
     [ "$(store_path "$profile")" = "$target" ] || go_back "the profile names $(store_path "$profile")"
     prune_roots
@@ -222,8 +246,9 @@ keep() {
 boot_only() {
     recall booting || finish refused "the disk of $state is full: nothing was changed"
     step keep
-    if ! run nix-env --profile "$profile" --set "$target" || ! switch_to "$target" boot; then
-        unset_profile
+    set_begun=1
+    if ! set_profile "$target" || ! switch_to "$target" boot; then
+        unset_profile || finish failed "the boot entry could not be written, nor what stood there before: look at it before the next boot"
         finish failed "the boot entry could not be written; the unit boots what it booted before" "from=$from" "release=$from"
     fi
     record boot
@@ -243,34 +268,47 @@ go_back() {
     step "return"
     warn "$back_why: returning to $(name_of "$from")"
     back_rc=0
-    switch_to "$from" test || back_rc=$?
-    unset_profile
+    switch_back "$from" test || back_rc=$?
+    unset_profile || back_left="; but profile or boot entry could not be put back: look at them before the next boot"
     record returned
     if [ "$(store_path "$running")" = "$from" ] && { [ "$back_rc" = 0 ] || [ "$back_rc" = 4 ]; }; then
+        [ -z "${back_left:-}" ] || finish failed "$back_why; returned to $(name_of "$from")$back_left" "from=$from" "release=$from"
         finish returned "$back_why; returned to $(name_of "$from")$([ "$back_rc" = 0 ] || echo ', of which units fail too')" "from=$from" "release=$from"
     fi
     finish failed "$back_why; and it could not be returned: $(name_of "$(store_path "$running")") runs (exit code $back_rc)" "from=$from"
 }
 
+# unset_profile: what it named before. Once its setting has begun the boot entry is written anew too, whatever stands there.
 unset_profile() {
-    [ -n "$was_set" ] && [ "$(store_path "$profile")" != "$was_set" ] || return 0
-    run nix-env --profile "$profile" --set "$was_set"
-    switch_to "$was_set" boot
+    [ -n "$was_set" ] || return 0
+    if [ "$(store_path "$profile")" != "$was_set" ]; then
+        set_profile "$was_set" || return 1
+    elif [ -z "${set_begun:-}" ]; then
+        return 0
+    fi
+    switch_back "$was_set" boot
 }
 
 name_of() { name_p=${1##*/}; printf '%s' "${name_p#*-}"; }
 
-# What a power cut or kill -9 left: nothing of it is between two states afterwards. 75: not yet.
+# What a power cut or kill -9 left: nothing of it is between two states afterwards. 75: not yet. Where somebody has deployed
+# something else since, all of it is theirs.
 job_mend() {
     mend_phase=$(said phase) from=$(said from) was_set=$(said was_set) target=$(said target)
     case $mend_phase in activating | keeping | booting) ;; *) return 0 ;; esac
+    mend_now=$(store_path "$running")
+    mend_set=$(store_path "$profile")
+    listed "$mend_now" "$from$newline$target$newline$was_set" && listed "$mend_set" "$was_set$newline$target" || return 0
     if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exit 75; }; fi
-    if [ "$mend_phase" != activating ] && { [ "$mend_phase" = booting ] || [ "$(store_path "$running")" = "$target" ]; }; then
-        [ "$(store_path "$profile")" = "$target" ] || run nix-env --profile "$profile" --set "$target"
+    back_most=0
+    [ "$mend_phase" = activating ] || set_begun=1
+    if [ "$mend_phase" = keeping ] && [ "$mend_now" = "$target" ] || { [ "$mend_phase" = booting ] && [ "$mend_set" = "$target" ]; }; then
+        [ "$mend_set" = "$target" ] || set_profile "$target"
         switch_to "$target" boot
         return 0
     fi
-    if [ "$(store_path "$running")" != "$from" ] || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then switch_to "$from" test; fi
+    # After a reboot what was booted runs, and is left alone.
+    if [ "$mend_phase" != booting ] && [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then switch_back "$from" test; fi
     unset_profile
 }
 

@@ -143,7 +143,7 @@ MUTANTS = (
     ),
 )
 
-SET = 'run nix-env --profile "$profile" --set "$target"'
+SET = 'set_profile "$target"'
 DEPLOYMENTS = (
     deployment(
         "the profile is set before the acknowledgement",
@@ -165,8 +165,8 @@ DEPLOYMENTS = (
     ),
     deployment(
         "what is returned to is read after the activation",
-        '    back_rc=0\n    switch_to "$from" test',
-        '    back_rc=0\n    from=$(store_path "$running")\n    switch_to "$from" test',
+        '    back_rc=0\n    switch_back "$from" test',
+        '    back_rc=0\n    from=$(store_path "$running")\n    switch_back "$from" test',
         systems.test_nobody_answers_and_it_goes_back,
     ),
     deployment(
@@ -213,8 +213,8 @@ DEPLOYMENTS = (
     ),
     deployment(
         "the way back leaves the profile",
-        '    back_rc=0\n    switch_to "$from" test || back_rc=$?\n    unset_profile\n',
-        '    back_rc=0\n    switch_to "$from" test || back_rc=$?\n',
+        "    unset_profile || back_left=",
+        "    true || back_left=",
         systems.test_a_boot_entry_that_cannot_be_written_goes_back,
     ),
     deployment(
@@ -249,15 +249,33 @@ DEPLOYMENTS = (
     ),
     deployment(
         "after a reboot the old system is activated once more",
-        'if [ "$(store_path "$running")" != "$from" ] || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then',
+        'if [ "$mend_phase" != booting ] && [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then',
         "if true; then",
         systems.test_a_reboot_lands_on_the_old_system_and_nothing_is_activated_again,
     ),
     deployment(
         "a death between profile and boot entry goes back",
-        'if [ "$mend_phase" != activating ] && ',
-        "if false && ",
+        'if [ "$mend_phase" = keeping ] && [ "$mend_now" = "$target" ] ||',
+        "if false ||",
         systems.test_killed_between_profile_and_boot_entry_it_goes_on_forward,
+    ),
+    deployment(
+        "a dead deployment undoes what somebody has deployed since",
+        '    listed "$mend_now" "$from$newline$target$newline$was_set" && listed',
+        "    true || listed",
+        systems.test_what_somebody_deployed_since_is_left_alone,
+    ),
+    deployment(
+        "the boot entry of the way back is taken for written",
+        '    elif [ -z "${set_begun:-}" ]; then\n        return 0\n    fi',
+        "    else\n        return 0\n    fi",
+        systems.test_killed_on_the_way_back_the_boot_entry_is_written_anew,
+    ),
+    deployment(
+        "something else runs, and the profile is set all the same",
+        '[ "$keep_now" = "$target" ] || finish failed',
+        "true || finish failed",
+        systems.test_somebody_switches_while_it_waits,
     ),
     deployment(
         "what an activation leaves behind is waited for",

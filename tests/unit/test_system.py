@@ -295,6 +295,66 @@ def test_the_next_job_first_mends_what_a_dead_one_left(plain: SystemUnit) -> Non
     assert (plain.runs, plain.profile) == ("3", "3")
 
 
+def set_link(web: SystemUnit, link: str, version: str) -> None:
+    (web.root / link).unlink()
+    (web.root / link).symlink_to(web.root / "nix/store" / name(version))
+
+
+def test_what_somebody_deployed_since_is_left_alone(plain: SystemUnit) -> None:
+    with plain.waiting(plain.system("2"), "confirm", confirm_s="60"):
+        plain.kill()
+    plain.system("3")
+    for link in ("run/current-system", "nix/var/nix/profiles/system"):
+        set_link(plain, link, "3")
+    assert plain.unit.settle().outcome == "interrupted"
+    assert (plain.runs, plain.profile, plain.told) == ("3", "3", ["test 2"])
+
+
+def test_killed_on_the_way_back_the_boot_entry_is_written_anew(plain: SystemUnit) -> None:
+    """Its boot entry is the new one's, the profile is the old one's again, and then the power goes."""
+    target = plain.system("2")
+    switch = plain.root / target[1:] / "bin/switch-to-configuration"
+    switch.write_text(
+        switch.read_text().replace("verb=$1", 'verb=$1; [ "$verb" != boot ] || { touch "$CLAVEL_ROOT/at"; sleep 30; }')
+    )
+    plain.start(target)
+    wait_until("the profile is set", (plain.root / "at").exists)
+    plain.kill()
+    (plain.root / "boots").write_text(name("2"))
+    for link in ("run/current-system", "nix/var/nix/profiles/system"):
+        set_link(plain, link, "1")
+    plain.boot("second")
+    assert plain.unit.settle().outcome == "interrupted"
+    assert (plain.root / "boots").read_text().strip() == name("1")
+
+
+def test_somebody_switches_while_it_waits(plain: SystemUnit) -> None:
+    plain.system("3")
+    with plain.waiting(plain.system("2"), "confirm", confirm_s="60"):
+        set_link(plain, "run/current-system", "3")
+        plain.unit.job("ack", "j1")
+    seen = plain.unit.follow()
+    assert (seen.outcome, plain.profile, plain.told) == ("failed", "1", ["test 2"])
+    assert "somebody else has switched it" in seen.result["text"]
+
+
+def test_mode_test_never_moves_the_profile(plain: SystemUnit) -> None:
+    seen = plain.deploy(plain.system("2", before=INHIBITED), mode="test")
+    assert (seen.outcome, plain.profile, plain.told) == ("refused", "1", ["test 2"])
+
+
+def test_mode_test_names_what_failed_too(plain: SystemUnit) -> None:
+    seen = plain.deploy(plain.system("2", after=FAILED, code=4), mode="test", on_failure="leave")
+    assert (seen.outcome, plain.profile) == ("units-failed", "1")
+
+
+def test_the_way_back_waits_for_whoever_else_is_switching(plain: SystemUnit) -> None:
+    once = '[ -e "$CLAVEL_ROOT/seen" ] || { touch "$CLAVEL_ROOT/seen"; echo "Could not acquire lock" >&2; exit 1; }'
+    plain.system("1", before=once)
+    seen = plain.deploy(plain.system("2", code=2))
+    assert (seen.outcome, plain.runs, plain.told) == ("returned", "1", ["test 2", "test 1", "test 1"])
+
+
 # ---------------------------------------------------------------- what is kept
 
 
