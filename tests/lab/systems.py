@@ -116,6 +116,8 @@ class Fleet:
             host.exec(f"rm -rf /var/lib/clavel /nix/var/nix/gcroots/clavel {PROFILE}-*-link {PROFILE} /etc/static.d")
             host.exec(f"nix-env -p {PROFILE} --set {path} && {path}/bin/switch-to-configuration switch")
             host.exec(f"ln -sfn {path} /run/booted-system")
+            if self.lab.plan.systemd:  # else what a fault left failed would make the first system no good one
+                host.exec("systemctl reset-failed")
         return firsts
 
     def change(self, verb: str, *words: str) -> Any:  # noqa: ANN401  an Answer
