@@ -169,9 +169,8 @@ def _names(context: Context) -> list[str]:
 
 async def _prepared(client: FleetClient, plans: Sequence[Plan], context: Context) -> tuple[list[Plan], list[Operation]]:
     """Builds and copies what is not on its unit yet: only then can the unit say what a switch would restart."""
-    away = [p for p in plans if p.system and not p.refusal and (p.system.build or p.system.copies)]
-    prepares = [p.model_copy(update={"request": p.request.model_copy(update={"verb": Verb.PREPARE})}) for p in away]
-    done = await asyncio.gather(*(change.carry(client, plan, context) for plan in prepares))
+    away = [p for p in plans if p.prepares]
+    done = await asyncio.gather(*(change.carry(client, plan.preparation(), context) for plan in away))
     failed = [operation for operation in done if operation.outcome not in _GOOD]
     left = {operation.request.unit for operation in failed}
     again = await _plans(client, [p.request for p in away if p.request.unit not in left])
@@ -207,8 +206,7 @@ def _lines(plan: Plan, put: output.Put) -> None:
 
 def change_line(one: PackageChange) -> str:
     """One package, in the words of `nix store diff-closures`."""
-    versions = [", ".join(v or "ε" for v in side) or "∅" for side in (one.before, one.after)]
-    told = [" → ".join(versions)] if one.before or one.after else []
+    told = [one.versions] if one.versions else []
     told += [size(one.size, sign=True)] if one.size else []
     return f"{one.name}: {', '.join(told)}"
 

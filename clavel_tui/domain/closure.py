@@ -30,6 +30,12 @@ class PackageChange(Model):
     """Bytes that it grows by; negative where it shrinks."""
 
     @property
+    def versions(self) -> str:
+        """As `nix store diff-closures` writes them; empty where they are the same."""
+        before, after = (", ".join(version or "ε" for version in side) or "∅" for side in (self.before, self.after))
+        return f"{before} → {after}" if self.before or self.after else ""
+
+    @property
     def kind(self) -> str:
         """added, removed, changed, or resized."""
         if self.before and self.after:

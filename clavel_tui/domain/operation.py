@@ -110,6 +110,15 @@ class Plan(Model):
     system: SystemPlan | None = None
     """What a deployment would change, where the whole system is meant."""
 
+    @property
+    def prepares(self) -> bool:
+        """Something has to be built or copied first."""
+        return not self.refusal and self.system is not None and self.system.away
+
+    def preparation(self) -> Plan:
+        """The plan of just that."""
+        return self.model_copy(update={"request": self.request.model_copy(update={"verb": Verb.PREPARE})})
+
 
 class Operation(Model):
     """One row of the journal."""

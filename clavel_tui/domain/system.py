@@ -81,6 +81,11 @@ class SystemPlan(Model):
     reboot: str = ""
     """Why a reboot would be due; empty where none would."""
 
+    @property
+    def away(self) -> bool:
+        """It has to be built or copied before the unit can say what would change there."""
+        return self.build or bool(self.copies)
+
 
 def last_good(records: Sequence[SystemRecord], current: str, valid: Sequence[str]) -> SystemRecord | None:
     """The newest recorded closure that was verified healthy, is not what runs, and is still on the unit."""

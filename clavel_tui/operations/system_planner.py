@@ -214,7 +214,7 @@ def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]
     path = system.nar_id
     build = [f"nix-store --realise {system.drv}"] if system.build else []
     url = store_url(target, unit.type.value)
-    copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.build or system.copies else []
+    copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.away else []
     if unit.type is UnitType.DARWIN:
         return (*build, *copy, f"{path}/activate", f"nix-env --profile {PROFILE} --set {path}")
     keep = [f"nix-env --profile {PROFILE} --set {path}", f"{path}/bin/switch-to-configuration boot"]
@@ -239,7 +239,7 @@ def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
         notes.append("until the next boot: profile and boot entry stay as they are")
     if system.reboot:
         notes.append(f"a reboot would be due: {system.reboot}")
-    if not system.dry and not system.build and not system.copies and unit.type is UnitType.NIXOS and system.mode is not Mode.BOOT:
+    if not system.dry and not system.away and unit.type is UnitType.NIXOS and system.mode is not Mode.BOOT:
         notes.append("the unit could not say what would be restarted")
     if unit.type is UnitType.DARWIN:
         notes.append("nix-darwin has no dry activation: what it would restart is not known")

@@ -27,11 +27,6 @@ PLANS_AT_ONCE = 8
 """Each is a look at a unit."""
 
 
-def prepares(plans: Sequence[Plan]) -> bool:
-    """Whether anything has to be built or copied before a unit can say what would change there."""
-    return any(plan.system and (plan.system.build or plan.system.copies) for plan in plans if not plan.refusal)
-
-
 class ChangingConsole(Console):
     """A console with the commands that mutate."""
 
@@ -109,7 +104,7 @@ class ChangingConsole(Console):
 
         async def preview() -> Preview:
             made[:] = [await client.plan(request)]
-            return Preview(plan_lines(made[0]), not made[0].refusal, prepares(made))
+            return Preview(plan_lines(made[0]), not made[0].refusal, made[0].prepares)
 
         async def prepare() -> None:
             await self._prepare(client, made)
@@ -120,10 +115,8 @@ class ChangingConsole(Console):
 
     async def _prepare(self, client: FleetClient, plans: Sequence[Plan]) -> None:
         """Builds and copies: then the units themselves can say what would be restarted."""
-        requests = {p.request.unit: p.request.model_copy(update={"verb": Verb.PREPARE}) for p in plans if prepares([p])}
-        ready = [p.model_copy(update={"request": requests[p.request.unit]}) for p in plans if p.request.unit in requests]
         try:
-            idents = [await client.submit(plan) for plan in ready]
+            idents = [await client.submit(plan.preparation()) for plan in plans if plan.prepares]
             done = await asyncio.gather(*(client.wait(ident) for ident in idents))
         except ClavelError as error:
             self.notify(error.text, severity="error", markup=False)
@@ -147,7 +140,9 @@ class ChangingConsole(Console):
 
         async def preview() -> Preview:
             plans[:] = await asyncio.gather(*(planned(request) for request in requests))
-            return Preview(bulk_lines(plans, left_out), any(not plan.refusal for plan in plans), prepares(plans))
+            return Preview(
+                bulk_lines(plans, left_out), any(not plan.refusal for plan in plans), any(plan.prepares for plan in plans)
+            )
 
         async def prepare() -> None:
             await self._prepare(client, plans)

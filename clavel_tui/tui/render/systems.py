@@ -68,10 +68,8 @@ def _packages(system: SystemPlan) -> Iterator[Line]:
 
 def _package(change: PackageChange) -> Line:
     sign, role = _SIGNS[change.kind]
-    before, after = (", ".join(version or "ε" for version in side) or "∅" for side in (change.before, change.after))
-    versions = f"{before} → {after}" if change.before or change.after else ""
     grown = f"  {size(change.size, sign=True)}" if change.size else ""
-    return line(Cell(sign, role), f"{change.name:<28} ", versions, Cell(grown, "dim"))
+    return line(Cell(sign, role), f"{change.name:<28} ", change.versions, Cell(grown, "dim"))
 
 
 def system_rows(unit: UnitState) -> tuple[list[Row], str | None]:
