@@ -15,7 +15,6 @@ from clavel_tui.unit import script
 class Look:
     """``due``: parts that are not those that the unit was booted with; ``inhibitors``: why it cannot be activated live."""
 
-    version: str = ""
     due: tuple[str, ...] = ()
     inhibitors: tuple[str, ...] = ()
 
@@ -33,9 +32,7 @@ async def look(runner: QueryRunner, target: Target, path: str) -> Look:
     query = Query.script("system_look", script("lib.sh") + script("system_look.sh"), path)
     await runner.query(target, query, lines.append)
     rows = [line.partition("\t")[::2] for line in lines]
-    said = dict(rows)
     return Look(
-        version=clean(said.get("nixos-version", said.get("darwin-version", "")), 80),
         due=tuple(clean(value, 80) for key, value in rows if key == "due"),
         inhibitors=tuple(clean(value, 200) for key, value in rows if key == "inhibitor"),
     )

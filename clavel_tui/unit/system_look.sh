@@ -3,9 +3,6 @@
 tab=$(printf '\t')
 new=$root$1
 now=$root/run/current-system
-for f in nixos-version darwin-version system; do
-    [ ! -f "$new/$f" ] || printf '%s\t%s\n' "$f" "$(head -c 200 "$new/$f")"
-done
 if [ -s "$new/switch-inhibitors" ] && ! cmp -s "$new/switch-inhibitors" "$now/switch-inhibitors"; then
     head -n 20 "$new/switch-inhibitors" | sed "s/^/inhibitor$tab/"
 fi
