@@ -33,7 +33,7 @@ async def change(context: Context) -> int:
         for plan in refused:
             output.note(f"{plan.title}: refused: {plan.refusal}")
         for plan in good:
-            _preview(plan)
+            preview(plan)
         if args.dry_run:
             return EXIT_CODES[Outcome.REFUSED] if refused else 0
         if not good:
@@ -67,7 +67,8 @@ def _requests(context: Context) -> list[Request]:
     ]
 
 
-def _preview(plan: Plan) -> None:
+def preview(plan: Plan) -> None:
+    """What would happen to a stack, on stderr."""
     output.note(plan.title)
     for command in plan.commands:
         output.note(f"  $ {command}")

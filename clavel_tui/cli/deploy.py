@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from clavel_tui.cli import change, output
 from clavel_tui.cli.context import Context
@@ -14,6 +14,7 @@ from clavel_tui.domain.operation import Operation, Plan, Request, Verb
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.system import Mode, base
 from clavel_tui.domain.text import clean, size
+from clavel_tui.domain.unit import Unit
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import UnitState
 
@@ -27,10 +28,10 @@ async def deploy(context: Context) -> int:
     if not args.dry_run:
         context.refuse_read_only()
     async with context.doors.client() as client:
-        plans = await _plans(client, _requests(context))
+        plans = await planned(client, asked_for(context))
         failed: list[Operation] = []
         if not args.dry_run and args.operation == Verb.DEPLOY:
-            plans, failed = await _prepared(client, plans, context)
+            plans, failed = await prepared(client, plans, context)
         refused = [p for p in plans if p.refusal]
         good = [p for p in plans if not p.refusal]
         for plan in refused:
@@ -38,7 +39,7 @@ async def deploy(context: Context) -> int:
         for plan in good:
             preview(plan)
         if args.dry_run:
-            return _dry(context, plans)
+            return dry_run(context, plans)
         done: list[Operation] = []
         if good:
             names = ", ".join(p.request.unit for p in good)
@@ -57,7 +58,7 @@ async def prepare(context: Context) -> int:
     """Builds and copies, and leaves what runs as it is."""
     context.refuse_read_only()
     async with context.doors.client() as client:
-        plans = await _plans(client, _requests(context))
+        plans = await planned(client, asked_for(context))
         refused = [p for p in plans if p.refusal]
         for plan in refused:
             output.note(f"{plan.title}: refused: {plan.refusal}")
@@ -69,7 +70,7 @@ async def prepare(context: Context) -> int:
 async def diff(context: Context) -> int:
     """What a deployment would change, by package. Exit code 1 where anything would, as `diff` has it."""
     async with context.doors.client(settle=False) as client:
-        plans = await _plans(client, _requests(context))
+        plans = await planned(client, asked_for(context))
     for plan in plans:
         if plan.refusal:
             raise RefusedError(f"{plan.title}: {plan.refusal}")
@@ -131,13 +132,15 @@ def systems(state: UnitState) -> list[dict[str, str]]:
     return rows
 
 
-async def _plans(client: FleetClient, requests: Sequence[Request]) -> list[Plan]:
+async def planned(client: FleetClient, requests: Sequence[Request]) -> list[Plan]:
+    """What each of them would do; those that cannot be done say why."""
     return list(await asyncio.gather(*(client.plan(request) for request in requests)))
 
 
-def _requests(context: Context) -> list[Request]:
+def asked_for(context: Context) -> list[Request]:
+    """What the arguments mean, a unit each."""
     args = context.args
-    names = _names(context)
+    names = units_meant(context, lambda unit: unit.has_system, "a system")
     confirm = 0 if getattr(args, "no_confirm", False) else getattr(args, "confirm_timeout", None)
     return [
         Request(
@@ -153,27 +156,27 @@ def _requests(context: Context) -> list[Request]:
     ]
 
 
-def _names(context: Context) -> list[str]:
-    """Named one by one or by their tags: never the whole fleet because nothing was said."""
+def units_meant(context: Context, fits: Callable[[Unit], bool], what: str) -> list[str]:
+    """Named one by one or by their tags: never the whole fleet because nothing was said. ``fits``: of those that tags mean."""
     args, units = context.args, context.doors.fleet().units
     said = list(dict.fromkeys([*getattr(args, "units", ()), *(getattr(args, "unit", None) or ())]))
     if unknown := [name for name in said if name not in {unit.name for unit in units}]:
         near = difflib.get_close_matches(unknown[0], [unit.name for unit in units], n=1)
         raise RefusedError(f"there is no unit {unknown[0]} in this fleet", f"did you mean {near[0]}?" if near else "")
-    tagged = [u.name for u in units if u.has_system and args.tag and set(args.tag) <= set(u.tags)]
+    tagged = [u.name for u in units if fits(u) and args.tag and set(args.tag) <= set(u.tags)]
     if not said and not tagged:
-        words = "no unit has all of these tags and a system" if args.tag else "no unit is meant"
+        words = f"no unit has all of these tags and {what}" if args.tag else "no unit is meant"
         raise RefusedError(words, f"name it: `clavel-tui {args.verb} UNIT`, or mean several with --tag")
     return [name for name in said if not args.tag or name in tagged] if said else tagged
 
 
-async def _prepared(client: FleetClient, plans: Sequence[Plan], context: Context) -> tuple[list[Plan], list[Operation]]:
+async def prepared(client: FleetClient, plans: Sequence[Plan], context: Context) -> tuple[list[Plan], list[Operation]]:
     """Builds and copies what is not on its unit yet: only then can the unit say what a switch would restart."""
     away = [p for p in plans if p.prepares]
     done = await asyncio.gather(*(change.carry(client, plan.preparation(), context) for plan in away))
     failed = [operation for operation in done if operation.outcome not in _GOOD]
     left = {operation.request.unit for operation in failed}
-    again = await _plans(client, [p.request for p in away if p.request.unit not in left])
+    again = await planned(client, [p.request for p in away if p.request.unit not in left])
     return [*(p for p in plans if p not in away), *again], failed
 
 
@@ -211,7 +214,8 @@ def change_line(one: PackageChange) -> str:
     return f"{one.name}: {', '.join(told)}"
 
 
-def _dry(context: Context, plans: Sequence[Plan]) -> int:
+def dry_run(context: Context, plans: Sequence[Plan]) -> int:
+    """The end of a command that was to preview only."""
     if context.json:
         output.as_json([plan.model_dump(mode="json") for plan in plans])
     return EXIT_CODES[Outcome.REFUSED] if any(p.refusal for p in plans) else 0

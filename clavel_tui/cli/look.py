@@ -64,7 +64,7 @@ async def history(context: Context) -> int:
             o.request.verb.value,
             o.word,
             o.origin.operator,
-            o.text,
+            o.told,
         )
         for o in found
     ]

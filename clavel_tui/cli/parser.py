@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 
+from clavel_tui.domain import limits
 from clavel_tui.domain.outcome import EXIT_CODES, WORDS
 
 HOUR = 3600
@@ -29,6 +31,7 @@ def build() -> argparse.ArgumentParser:
     _changes(verbs)
     _evaluating(verbs)
     _systems(verbs)
+    _rollout(verbs)
     logs = _choosing(_verb(verbs, "logs", "a stack's logs"))
     logs.add_argument("stack", metavar="STACK")
     logs.add_argument("--service")
@@ -168,6 +171,42 @@ def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             parser.add_argument("--reason", help="why; kept in the journal")
     text = "what a unit can be brought back to: generations and deployments, with where each came from"
     _verb(verbs, "generations", text).add_argument("name", metavar="UNIT")
+
+
+def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "deploy, or with --stack update, in waves: a few first, watched, and no more where they go bad"
+    parser = _verb(verbs, "rollout", text)
+    parser.add_argument("units", metavar="UNIT", nargs="*")
+    parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
+    parser.add_argument("--stack", default="", metavar="STACK", help="update this stack of them, not their systems")
+    parser.add_argument("--mode", choices=("switch", "test", "boot"), help="as for `deploy`")
+    parser.add_argument("--canary", type=_count, metavar="N", help="so many go first; 0: none (else as fleet.toml says, or 1)")
+    parser.add_argument("--wave", type=_wave, metavar="N|N%", help="so many at a time behind them (25%%)")
+    parser.add_argument("--soak", type=_count, metavar="SECONDS", help="how long a wave is watched before the next begins (60)")
+    parser.add_argument("--stop-at", type=_count, metavar="K", help="with so many failures nothing more is begun (1)")
+    parser.add_argument("--on-stop", choices=("leave", "return"), help="what becomes of those done then (leave)")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--show", metavar="ID", help="how a rollout stands, unit by unit")
+    told.add_argument("--pause", metavar="ID", help="begin nothing more until it is resumed")
+    told.add_argument("--resume", metavar="ID", help="go on with one that was paused, or whose console has ended")
+    told.add_argument("--abort", metavar="ID", help="begin nothing more, and stop what runs at its next safe point")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    parser.add_argument("--dry-run", action="store_true", help="preview only: nothing is built or copied")
+    parser.add_argument("--reason", help="why; kept in the journal")
+    _confirming(parser)
+    parser.set_defaults(operation="deploy")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 24 * HOUR:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {24 * HOUR}")
+    return int(text)
+
+
+def _wave(text: str) -> str:
+    if not re.fullmatch(limits.WAVE, text):
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of units, such as 5, nor a part of all, such as 25%")
+    return text
 
 
 def _confirming(parser: argparse.ArgumentParser) -> None:

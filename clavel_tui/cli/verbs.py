@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clavel_tui.cli import change, deploy, evaluation, init, key, look, units
+from clavel_tui.cli import change, deploy, evaluation, init, key, look, rollout, units
 from clavel_tui.cli.context import Context
 
 VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
@@ -27,6 +27,7 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "completion": look.completion,
     "deploy": deploy.deploy,
     "prepare": deploy.prepare,
+    "rollout": rollout.rollout,
     "diff": deploy.diff,
     "generations": deploy.generations,
     "rollback": deploy.rollback,

@@ -38,6 +38,15 @@ COMMANDS: tuple[Command, ...] = (
         verb="deploy",
     ),
     Command(
+        id="rollout",
+        key="w",
+        name="Roll out",
+        tooltip="Deploy to, or update, all that is marked, in waves: a few first, watched; or look at the rollout that runs",
+        mutates=True,
+        verb="rollout",
+        shown=False,
+    ),
+    Command(
         id="rollback",
         key="r",
         name="Roll back",
@@ -165,7 +174,7 @@ COMMANDS: tuple[Command, ...] = (
 MOVES: tuple[tuple[str, str], ...] = (
     ("arrows, h j k l", "move"),
     ("tab", "next pane"),
-    ("space", "mark; u d r t S H then act on all that are marked, after one preview"),
+    ("space", "mark; u d w r t S H then act on all that are marked, after one preview"),
     ("esc", "back"),
     ("y / n / w", "yes, no, or say why first, in a dialog"),
 )

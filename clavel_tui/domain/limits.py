@@ -50,3 +50,5 @@ EVALUATOR_MIB: Final = 8192
 """A NixOS host takes 0.3 to 1 GiB of an evaluator, and dozens share most of it."""
 EVALUATOR_BATCH: Final = 400
 """Attributes a process: their names travel as one argument, and Linux takes 128 KiB of it."""
+WAVE = r"^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$"
+"""The size of a rollout's waves: a number of units, or a part of all."""

@@ -26,6 +26,8 @@ class Verb(StrEnum):
     """A unit's whole system, as ROLLBACK is where no stack is named."""
     PREPARE = "prepare"
     """Build and copy, so that a preview can tell what a deployment would change; what runs stays as it is."""
+    ROLLOUT = "rollout"
+    """One of the verbs above on many units, in waves: each unit has an operation of its own, with this one as its parent."""
     EVALUATE = "evaluate"
     """A Source: its name stands where that of a stack does, and no unit is touched."""
 
@@ -53,7 +55,8 @@ class Origin(Model):
 class Request(Model):
     """What a person asks for: a verb on a stack of a unit, or on its whole system where ``stack`` is empty.
 
-    Nothing in it was looked up yet. ``release``: to what; for a system a Deployment, a generation's number or a store path.
+    Nothing in it was looked up yet. ``release``: to what; for a system a Deployment, a generation's number or a store path;
+    for a rollout, which names neither unit nor stack, what it is about.
     """
 
     unit: str
@@ -69,7 +72,9 @@ class Request(Model):
 
     @property
     def sentence(self) -> str:
-        """As people say it: `update web on cinnabar`, `evaluate fleet`, `deploy cinnabar`."""
+        """As people say it: `update web on cinnabar`, `evaluate fleet`, `deploy cinnabar`, `rollout: deploy 8 units`."""
+        if self.verb is Verb.ROLLOUT:
+            return f"rollout: {self.release}"
         if not self.stack:
             return f"{self.verb.value} {self.unit}{f' to {self.release}' if self.release else ''}"
         return f"{self.verb.value} {self.stack}{f' on {self.unit}' if self.unit else ''}"
@@ -104,6 +109,8 @@ class Plan(Model):
     refusal: str = ""
     fingerprint: str = ""
     """What was seen on the unit. A job that finds something else under its lock refuses."""
+    source: str = ""
+    """Of the stack's folder in the repository as it was previewed: what is put on the unit is that, or nothing."""
     release: str = ""
     """The whole id of the release that a rollback goes to."""
     born: str = ""
@@ -118,6 +125,11 @@ class Plan(Model):
     def preparation(self) -> Plan:
         """The plan of just that."""
         return self.model_copy(update={"request": self.request.model_copy(update={"verb": Verb.PREPARE})})
+
+    def slim(self) -> Plan:
+        """Without what only a person reads: what is left is enough to carry it out."""
+        system = self.system and self.system.model_copy(update={"diff": None, "services": ()})
+        return self.model_copy(update={"commands": (), "files": (), "images": (), "notes": (), "system": system})
 
 
 class Operation(Model):
@@ -137,10 +149,21 @@ class Operation(Model):
     born: str = ""
     excused: tuple[str, ...] = ()
     """Checks from the workstation that failed before it began, and so are not judged."""
+    parent: str = ""
+    """The rollout that it belongs to."""
     lost: bool = False
     """The connection was lost meanwhile, and the outcome was learnt from the unit later."""
     started: float = 0.0
     ended: float | None = None
+
+    def ended_with(self, outcome: Outcome, text: str, at: float) -> Operation:
+        """The same, settled."""
+        return self.model_copy(update={"state": State.SETTLED, "outcome": outcome, "text": text, "ended": at})
+
+    @property
+    def told(self) -> str:
+        """How it ended, in a list where nothing else says what a rollout was about."""
+        return f"{self.request.release}: {self.text or self.step}" if self.request.verb is Verb.ROLLOUT else self.text
 
     @property
     def word(self) -> str:

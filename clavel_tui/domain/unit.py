@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.source import Source
 from clavel_tui.domain.system import SystemSettings
+from clavel_tui.domain.waves import RolloutSettings
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -140,6 +141,7 @@ class Fleet(Model):
     sources: tuple[Source, ...] = ()
     substituters: tuple[str, ...] = ()
     substituters_public_keys: tuple[str, ...] = ()
+    rollout: RolloutSettings = RolloutSettings()
 
     def unit(self, name: str) -> Unit | None:
         """The unit of that name."""

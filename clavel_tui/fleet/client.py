@@ -7,7 +7,9 @@ from typing import Protocol
 
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.operation import Event, Operation, Plan, Request
-from clavel_tui.fleet.state import FleetState, SourceState, UnitState
+from clavel_tui.domain.rollout import Word
+from clavel_tui.domain.waves import RolloutSettings
+from clavel_tui.fleet.state import FleetState, RolloutState, SourceState, UnitState
 
 
 class FleetClient(Protocol):
@@ -67,6 +69,26 @@ class FleetClient(Protocol):
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
         """Starts what was confirmed and returns the operation's id at once."""
+        ...
+
+    async def roll_out(self, plans: Sequence[Plan], settings: RolloutSettings, reason: str = "") -> str:
+        """Starts these in waves, as they were confirmed; returns the rollout's id at once.
+
+        Raises:
+            RefusedError: one of them cannot be carried out.
+        """
+        ...
+
+    async def rollout(self, ident: str) -> RolloutState:
+        """How a rollout stands, unit by unit.
+
+        Raises:
+            RefusedError: the operation is no rollout.
+        """
+        ...
+
+    async def tell_rollout(self, ident: str, word: Word) -> str:
+        """Pause, resume or abort, also from another console than its own; returns a sentence for the person who said it."""
         ...
 
     async def wait(self, operation: str) -> Operation:

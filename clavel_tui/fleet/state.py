@@ -8,10 +8,12 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import Health
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.mute import Mute
-from clavel_tui.domain.operation import Operation
+from clavel_tui.domain.operation import Operation, Request
+from clavel_tui.domain.rollout import failed
 from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Unit
+from clavel_tui.domain.waves import RolloutSettings
 
 
 class UnitState(Model):
@@ -45,6 +47,40 @@ class SourceState(Model):
     evaluation: Evaluation | None = None
 
 
+class RolloutUnit(Model):
+    """One unit of a rollout: what was begun there, what brought it back, and why it counts as failed."""
+
+    wave: int
+    request: Request
+    operation: Operation | None = None
+    back: Operation | None = None
+    failure: str = ""
+
+    @property
+    def word(self) -> str:
+        """How it stands, in words."""
+        if self.back:
+            return f"brought back ({self.back.word})"
+        if self.operation and self.failure and not failed(self.operation):
+            return "fell ill behind it"
+        return self.operation.word if self.operation else "refused" if self.failure else "not begun"
+
+    @property
+    def text(self) -> str:
+        """What was said of it: why it counts as failed, else how it ended, else where it is."""
+        if self.operation is None:
+            return self.failure
+        return self.failure.removeprefix(f"{self.operation.word}: ") or self.operation.text or self.operation.step
+
+
+class RolloutState(Model):
+    """How a rollout stands, unit by unit, in the order of the waves."""
+
+    operation: Operation
+    settings: RolloutSettings
+    units: tuple[RolloutUnit, ...]
+
+
 class FleetState(Model):
     """All units, the operations that are not settled, and the number of the newest event that is in it."""
 
@@ -52,6 +88,8 @@ class FleetState(Model):
     units: tuple[UnitState, ...] = ()
     operations: tuple[Operation, ...] = ()
     seq: int = 0
+    rollout: RolloutSettings = RolloutSettings()
+    """How this fleet is rolled out to, unless somebody says otherwise."""
 
     def unit(self, name: str) -> UnitState | None:
         """The unit of that name."""

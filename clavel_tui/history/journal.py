@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from clavel_tui.domain import limits
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Event, Operation, State
+from clavel_tui.domain.rollout import Rollout
 from clavel_tui.domain.text import clean
 from clavel_tui.store import Database
 
@@ -40,14 +42,16 @@ class Journal:
         self._saving = asyncio.Lock()
         self._saved = 0.0
 
-    async def begin(self, operation: Operation) -> None:
-        """The intent, on disk before the effect."""
+    async def begin(self, operation: Operation, rollout: Rollout | None = None) -> None:
+        """The intent, on disk before the effect. ``rollout``: what was confirmed, where it is one."""
         async with self._db.transaction() as write:
             await write.execute(
                 "INSERT INTO operations (id, unit, stack, verb, state, outcome, started, ended, runner, body)"
                 " VALUES (?,?,?,?,?,?,?,?,?,?)",
                 (operation.id, *_columns(operation), self._runner, operation.model_dump_json()),
             )
+            if rollout:
+                await write.execute("INSERT INTO rollouts VALUES (?,?)", (operation.id, rollout.model_dump_json()))
             await self._append(write, [("begun", operation.id, operation.request.unit, _title(operation))])
 
     async def record(self, notes: Sequence[Note], operation: Operation | None = None, log_offset: int | None = None) -> None:
@@ -127,6 +131,17 @@ class Journal:
         rows = await self._db.rows("SELECT body FROM operations WHERE substr(id, 1, ?) = ? LIMIT 2", (len(ident), ident))
         return Operation.model_validate_json(rows[0][0]) if len(rows) == 1 else None
 
+    async def some(self, idents: Iterable[str]) -> dict[str, Operation]:
+        """Those of these operations that have begun, by their ids."""
+        sql = "SELECT id, body FROM operations WHERE id IN (SELECT value FROM json_each(?))"
+        rows = await self._db.rows(sql, (json.dumps([*idents]),))
+        return {ident: Operation.model_validate_json(body) for ident, body in rows}
+
+    async def rollout(self, ident: str) -> Rollout | None:
+        """What was confirmed of a rollout; None where the operation is none."""
+        rows = await self._db.rows("SELECT body FROM rollouts WHERE id=?", (ident,))
+        return Rollout.model_validate_json(rows[0][0]) if rows else None
+
     async def events(self, after: int = 0, operation: str = "", limit: int = 1000) -> list[Event]:
         """In order. ``operation`` limits them to one."""
         where, values = ("AND operation=?", [operation]) if operation else ("", [])
@@ -151,6 +166,10 @@ class Journal:
     async def tidy(self) -> int:
         """Forgets events beyond what is kept, oldest first; operations stay for HISTORY_DAYS. Returns how many events went."""
         async with self._db.transaction() as write:
+            await write.execute(
+                "DELETE FROM rollouts WHERE id IN (SELECT id FROM operations WHERE state='settled' AND started < ?)",
+                (self._now() - limits.HISTORY_DAYS * 86400,),
+            )
             await write.execute(
                 "DELETE FROM operations WHERE state='settled' AND started < ?",
                 (self._now() - limits.HISTORY_DAYS * 86400,),

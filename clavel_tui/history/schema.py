@@ -81,4 +81,5 @@ MIGRATIONS = (
             operator TEXT NOT NULL, PRIMARY KEY (unit, code, text))""",
         ),
     ),
+    Migration(4, ("CREATE TABLE rollouts (id TEXT PRIMARY KEY REFERENCES operations (id), body TEXT NOT NULL)",)),
 )

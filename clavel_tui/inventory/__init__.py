@@ -2,6 +2,6 @@
 
 from clavel_tui.inventory.find import find_root
 from clavel_tui.inventory.load import load_fleet
-from clavel_tui.inventory.stackfiles import stack_files, tree_lines
+from clavel_tui.inventory.stackfiles import files_sum, stack_files, tree_lines
 
-__all__ = ["find_root", "load_fleet", "stack_files", "tree_lines"]
+__all__ = ["files_sum", "find_root", "load_fleet", "stack_files", "tree_lines"]

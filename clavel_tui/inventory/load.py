@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.unit import Fleet, Stack, Unit
+from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.inventory.flakes import sources
-from clavel_tui.inventory.schema import CheckTable, FleetFile, SourceTable, StackTable, SystemTable, UnitFile
+from clavel_tui.inventory.schema import CheckTable, FleetFile, RolloutTable, SourceTable, StackTable, SystemTable, UnitFile
 
 M = TypeVar("M", bound=BaseModel)
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -42,6 +43,7 @@ def load_fleet(root: Path) -> Fleet:
         sources=sources(root, {name: table.url for name, table in fleet.sources.items()}),
         substituters=tuple(fleet.substituters),
         substituters_public_keys=tuple(fleet.substituters_public_keys),
+        rollout=RolloutSettings(**fleet.rollout.model_dump()),
     )
 
 
@@ -105,7 +107,7 @@ def _nearest(model: type[BaseModel], key: str) -> str:
 def _table(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The table in which that key stands."""
     tables: dict[str, type[BaseModel]] = {"stacks": StackTable, "checks": CheckTable, "sources": SourceTable}
-    tables["system"] = SystemTable
+    tables |= {"system": SystemTable, "rollout": RolloutTable}
     return tables.get(str(loc[0]), model) if len(loc) > 1 else model
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from clavel_tui.domain import limits
 from clavel_tui.domain.unit import Check, Elevate, Expected, Name, StackName, UnitType, Word
 
 ARCHES = ("x86_64-linux", "aarch64-linux", "armv7l-linux", "aarch64-darwin", "x86_64-darwin", "riscv64-linux")
@@ -130,6 +131,18 @@ class SourceTable(_File):
     url: str = Field(min_length=1, pattern=r"^[^\s-][^\s]*$")
 
 
+class RolloutTable(_File):
+    """``[rollout]``. Every key may be left out."""
+
+    model_config = ConfigDict(strict=True)
+
+    canary: int = Field(1, ge=0, le=1000)
+    wave: str = Field("25%", pattern=limits.WAVE)
+    soak_seconds: int = Field(60, ge=0, le=86400)
+    stop_at: int = Field(1, ge=1, le=1000)
+    on_stop: str = Field("leave", pattern="^(leave|return)$")
+
+
 class FleetFile(_File):
     """``hosts/fleet.toml``: the fleet's name, and what its units say unless they say otherwise."""
 
@@ -139,3 +152,4 @@ class FleetFile(_File):
     substituters: Words
     substituters_public_keys: Words = Field(alias="substituters-public-keys", default_factory=list)
     sources: dict[Name, SourceTable] = {}
+    rollout: RolloutTable = RolloutTable()

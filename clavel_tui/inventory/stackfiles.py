@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clavel_tui.domain import limits
@@ -32,6 +32,12 @@ def stack_files(folder: Path) -> dict[str, tuple[bytes, int]]:
         except OSError as error:
             raise RefusedError(f"{file} cannot be read: {error.strerror}") from error
     return found
+
+
+def files_sum(files: Mapping[str, tuple[bytes, int]]) -> str:
+    """Tells whether two times the same would be put on a unit."""
+    lines = (f"{name} {mode:o} {hashlib.sha256(content).hexdigest()}\n" for name, (content, mode) in files.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _walk(folder: Path) -> Iterator[Path]:

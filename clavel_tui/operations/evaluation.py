@@ -6,7 +6,7 @@ import asyncio
 
 from clavel_tui.domain.deployment import full_name
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.domain.operation import Operation, State
+from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.text import clean
@@ -76,9 +76,7 @@ class EvaluationRun:
 
     async def _end(self, outcome: Outcome, text: str) -> None:
         await self._flush()
-        self.operation = self.operation.model_copy(
-            update={"state": State.SETTLED, "outcome": outcome, "text": text, "ended": self._parts.clock.wall()}
-        )
+        self.operation = self.operation.ended_with(outcome, text, self._parts.clock.wall())
         await self._parts.journal.settle(self.operation)
 
 

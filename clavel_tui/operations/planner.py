@@ -13,7 +13,7 @@ from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.release import Release
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Stack, Unit
-from clavel_tui.inventory import stack_files
+from clavel_tui.inventory import files_sum, stack_files
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.system_planner import SystemPlanner
 from clavel_tui.operations.watch import Watch
@@ -122,6 +122,7 @@ class Planner:
             notes.append(f"no service has a health check: well means that it runs for {stack.grace_seconds} s")
         return plan.model_copy(
             update={
+                "source": files_sum(files),
                 "files": preview.file_changes(old, {name: content for name, (content, _) in files.items()}, managed),
                 "images": preview.update_images(view, newer, plan.request.service),
                 "notes": tuple(notes),

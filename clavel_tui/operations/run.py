@@ -249,9 +249,7 @@ class Run:
         """The last word, in the journal."""
         if self._acknowledging:
             self._acknowledging.cancel()
-        self.operation = self.operation.model_copy(
-            update={"state": State.SETTLED, "outcome": outcome, "text": text, "ended": self._parts.clock.wall()}
-        )
+        self.operation = self.operation.ended_with(outcome, text, self._parts.clock.wall())
         self._parts.checkpoint("settling")
         await self._parts.journal.settle(self.operation)
         self._parts.checkpoint("settled")

@@ -8,6 +8,7 @@ from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import clean
 from clavel_tui.tui.changing import ChangingConsole
+from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import line
 from clavel_tui.tui.render.explain import explain_lines, unwell_services
 from clavel_tui.tui.screens.dialogs import ConfirmScreen, Preview
@@ -128,6 +129,10 @@ class ClavelApp(ChangingConsole):
         if self._client and isinstance(self.screen, ModeScreen):
             await self.screen.open(self._client, message.key)
 
+    @on(OpenRollout)
+    def _open_rollout(self, message: OpenRollout) -> None:
+        self.open_rollout(message.ident)
+
     def do_tour(self) -> None:
         """`f1`: begins it, or ends it."""
         self.tour_step = 0 if self.tour_step > DONE else OVER
@@ -162,6 +167,8 @@ def _services(view: StackView) -> set[str]:
 
 def _after_leaving(operation: Operation) -> str:
     """What happens to a running operation when the console closes."""
+    if operation.request.verb is Verb.ROLLOUT:
+        return "it begins nothing more until it is resumed; what was begun goes on, on its units"
     if operation.request.verb is Verb.EVALUATE:
         return "it ends with this console, and changes nothing"
     if not operation.step:

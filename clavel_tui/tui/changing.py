@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from textual import work
 
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.system import Mode
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.console import Console
+from clavel_tui.tui.many import Many
 from clavel_tui.tui.render.bulk import bulk_lines
 from clavel_tui.tui.render.cells import Cell, Row, line
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
 from clavel_tui.tui.render.plan import plan_lines
+from clavel_tui.tui.render.rollout import rollout_lines
 from clavel_tui.tui.render.systems import SYSTEM
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
 from clavel_tui.tui.screens.evaluated import SourcesScreen
-
-PLANS_AT_ONCE = 8
-"""Each is a look at a unit."""
+from clavel_tui.tui.screens.rollout import RolloutScreen
 
 
 class ChangingConsole(Console):
@@ -127,38 +128,80 @@ class ChangingConsole(Console):
 
     async def _change_many(self, verb: Verb) -> None:
         """One preview and one yes for all that is marked; what cannot be done is said there, and the others go on."""
-        client, state, marks = self._client, self._state, self._marks
+        client, state = self._client, self._state
         if client is None or state is None:
             return
-        requests, left_out = choices.meant(state, marks, verb)
-        plans: list[Plan] = []
-        at_once = asyncio.Semaphore(PLANS_AT_ONCE)
-
-        async def planned(request: Request) -> Plan:
-            async with at_once:
-                return await client.plan(request)
+        many = Many(client, *choices.meant(state, self._marks, verb))
 
         async def preview() -> Preview:
-            plans[:] = await asyncio.gather(*(planned(request) for request in requests))
-            return Preview(
-                bulk_lines(plans, left_out), any(not plan.refusal for plan in plans), any(plan.prepares for plan in plans)
-            )
+            await many.plan()
+            return Preview(bulk_lines(many.plans, many.left_out), bool(many.possible), many.prepares)
+
+        why = await self._confirmed_many(f"{verb.value} {many.counted}", many, preview)
+        if why is not None:
+            for plan in many.possible:
+                await self._submit(client, plan, why)
+
+    async def _confirmed_many(self, title: str, many: Many, preview: Callable[[], Awaitable[Preview]]) -> str | None:
+        """Why, or None for no. For the whole fleet its name is typed; the marks have served then."""
+        state, marks = self._state, self._marks
+        if state is None:
+            return None
 
         async def prepare() -> None:
-            await self._prepare(client, plans)
+            await self._prepare(many.client, many.plans)
 
         whole = len(state.units) > 1 and {mark.partition("/")[0] for mark in marks} == {u.unit.name for u in state.units}
-        what = "system" if all(not request.stack for request in requests) else "stack"
-        title = f"{verb.value} {len(requests)} {what}{'s' * (len(requests) != 1)}"
-        dialog = ConfirmScreen(title, preview, typed=state.name if whole else "", prepare=prepare)
-        why = await self.push_screen_wait(dialog)
+        why = await self.push_screen_wait(ConfirmScreen(title, preview, typed=state.name if whole else "", prepare=prepare))
+        if why is not None and (listing := self._marking):
+            listing.clear_marks()
+        return why
+
+    def do_rollout(self) -> None:
+        """`w`: all that is marked, in waves; without marks the rollout that runs."""
+        if self._marks:
+            self._roll_out(self._marks)
+        elif self._rollouts:
+            self.open_rollout(self._rollouts[0].id)
+
+    @work(group="dialog", exclusive=True)
+    async def _roll_out(self, marks: set[str]) -> None:
+        client, state = self._client, self._state
+        if client is None or state is None:
+            return
+        verb = choices.rolled_out(state, marks)
+        many = Many(client, *choices.meant(state, marks, verb))
+
+        async def preview() -> Preview:
+            await many.plan()
+            return Preview(rollout_lines(many.plans, many.left_out, state.rollout), bool(many.possible), many.prepares)
+
+        why = await self._confirmed_many(f"roll out: {verb.value} {many.counted} in waves", many, preview)
         if why is None:
             return
-        if listing := self._marking:
-            listing.clear_marks()
-        for plan in plans:
-            if not plan.refusal:
-                await self._submit(client, plan, why)
+        try:
+            ident = await client.roll_out(many.possible, state.rollout, why)
+        except ClavelError as error:
+            self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
+        else:
+            self._follow(client, ident)
+            self.open_rollout(ident)
+
+    def open_rollout(self, ident: str) -> None:
+        """Its table, which lives as long as it is looked at; the rollout says by itself how it ended."""
+        if self._client and not self.screen.is_modal:
+            self.push_screen(RolloutScreen(self._client, ident, self._steer))
+
+    async def _steer(self, ident: str, word: Word) -> None:
+        client = self._client
+        if client is None or self.read_only:
+            self.notify(self._no_change, severity="warning", timeout=4)
+            return
+        try:
+            self.notify(await client.tell_rollout(ident, word), markup=False)
+            self._follow(client, ident)
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
 
     async def _submit(self, client: FleetClient, plan: Plan, why: str) -> None:
         try:
@@ -170,7 +213,10 @@ class ChangingConsole(Console):
 
     @work(group="follow")
     async def _follow(self, client: FleetClient, ident: str) -> None:
-        """Says how it ended."""
+        """Says how it ended, once."""
+        if ident in self._followed:
+            return
+        self._followed.add(ident)
         try:
             operation = await client.wait(ident)
         except ClavelError as error:

@@ -50,6 +50,13 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
     return requests, left_out
 
 
+def rolled_out(state: FleetState, marks: Collection[str]) -> Verb:
+    """What a rollout to the marked ones does: stacks that are marked are updated, and units without a system, too."""
+    units = [state.unit(mark.partition("/")[0]) for mark in marks]
+    systems = any(unit and unit.unit.has_system for unit in units)
+    return Verb.UPDATE if any("/" in mark for mark in marks) or not systems else Verb.DEPLOY
+
+
 def _system_back(unit: UnitState, requests: list[Request], left_out: list[str]) -> None:
     """A unit without stacks is brought back as a whole."""
     _, good = system_rows(unit)

@@ -25,11 +25,13 @@ from clavel_tui.tui import choices, themes
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.messages import Snapshot
 from clavel_tui.tui.render.fleet import UNIT_COLUMNS
+from clavel_tui.tui.render.rollout import open_rollouts
 from clavel_tui.tui.screens.dialogs import ChooseScreen, SecretScreen
 from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
 from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.mode import ModeScreen
+from clavel_tui.tui.screens.rollout import RolloutScreen
 from clavel_tui.tui.screens.stacks import StacksScreen
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tour import OVER, after
@@ -80,6 +82,7 @@ class Console(App[None]):
         self.set_keymap(self.keys)
         self._keep = keep
         self._kept_at = 0.0
+        self._followed: set[str] = set()
         self._now = now
         self._open_client = open_client
         self._name = name
@@ -132,6 +135,8 @@ class Console(App[None]):
         self._keep_frame()
         if isinstance(self.screen, ChooseScreen) and self.screen.is_mounted:
             self.screen.reread()
+        if isinstance(self.screen, RolloutScreen):
+            await self.screen.reread()
         if self._client and isinstance(self.screen, ModeScreen):
             await self.screen.reload(self._client, message.state)
 
@@ -177,12 +182,19 @@ class Console(App[None]):
             return "" if self._selected[0] else "no unit is selected"
         if ident == "trust":
             return choices.no_first_contact(self._selected[0])
+        if ident == "rollout":
+            return "" if self._marks or self._rollouts else "mark units with space first: a rollout is about more than one"
         if ident == "deploy":
             return "" if self._marks else choices.no_system(self._selected[0])
         if ident == "rollback" and not self._marks and not self._selected[1]:
             return choices.nothing_to_go_back_to(self._selected[0])
         acts_on_a_stack = (command(ident).mutates or ident == "logs") and ident not in {"undo", "cancel", "evaluate"}
         return choices.no_stack(self._selected[0]) if acts_on_a_stack and not self._marks else ""
+
+    @property
+    def _rollouts(self) -> list[Operation]:
+        """Those that have not ended, the newest first."""
+        return open_rollouts(self._state.operations) if self._state else []
 
     @property
     def _no_change(self) -> str:

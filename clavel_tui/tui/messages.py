@@ -10,6 +10,13 @@ from clavel_tui.fleet.state import FleetState
 
 
 @dataclass
+class OpenRollout(Message):
+    """Its table is wanted."""
+
+    ident: str
+
+
+@dataclass
 class Snapshot(Message):
     """The fleet as it is known now. A newer one replaces an older that nobody has looked at yet."""
 

@@ -10,8 +10,10 @@ from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Event, FileChange, ImageChange, Operation, Plan, Request, Verb
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.fleet.state import FleetState, SourceState, UnitState
-from tests.tui.fleets import NOW, operation, system_plan
+from clavel_tui.domain.rollout import Word
+from clavel_tui.domain.waves import RolloutSettings
+from clavel_tui.fleet.state import FleetState, RolloutState, SourceState, UnitState
+from tests.tui.fleets import NOW, operation, rolled_out, system_plan
 
 
 class FakeFleet:
@@ -21,6 +23,7 @@ class FakeFleet:
         self.state = state
         self.asked: list[tuple[str, object]] = []
         self.refusal = ""
+        self.rolled_out = rolled_out()
         self.reason = ""
         self.submit_error = ""
         self.past: list[Operation] = []
@@ -98,6 +101,20 @@ class FakeFleet:
         if self.submit_error:
             raise RefusedError(self.submit_error)
         return "0123456789abcdef"
+
+    async def roll_out(self, plans: Sequence[Plan], settings: RolloutSettings, reason: str = "") -> str:
+        self.asked.append(("roll_out", tuple(plan.request for plan in plans)))
+        self.reason = reason
+        if self.submit_error:
+            raise RefusedError(self.submit_error)
+        return self.rolled_out.operation.id
+
+    async def rollout(self, ident: str) -> RolloutState:
+        return self.rolled_out
+
+    async def tell_rollout(self, ident: str, word: Word) -> str:
+        self.asked.append(("tell", word))
+        return "it goes on"
 
     async def wait(self, ident: str) -> Operation:
         return operation(Outcome.SUCCEEDED, text="release aaaa00001111 runs again")

@@ -14,7 +14,8 @@ from clavel_tui.domain.source import Attribute, Evaluation, Fault, Listing, Lock
 from clavel_tui.domain.stackview import stack_views
 from clavel_tui.domain.system import ServiceChange, SystemPlan, SystemRecord
 from clavel_tui.domain.unit import Expected, Stack, Unit, UnitType
-from clavel_tui.fleet.state import FleetState, SourceState, UnitState
+from clavel_tui.domain.waves import RolloutSettings
+from clavel_tui.fleet.state import FleetState, RolloutState, RolloutUnit, SourceState, UnitState
 
 NOW = 1_750_000_000.0
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -217,3 +218,24 @@ def source_state(*, failed: bool = True) -> SourceState:
         source=SOURCE, lock=LOCK, listing=listing, attributes=(good, bad) if failed else (good,), warnings=("an option is old",)
     )
     return SourceState(source=SOURCE, at=NOW - 7200, evaluation=evaluation)
+
+
+def rolled_out(step: str = "watching before wave 3 of 4, 60 s") -> RolloutState:
+    """Eight units, the third of which went bad and returned; nothing of the later waves has begun."""
+    ends = {0: Outcome.SUCCEEDED, 1: Outcome.NO_CHANGE, 2: Outcome.RETURNED}
+    names = ("cinnabar", "electrum", "galena", "scheelite", "rpi-box-01", "rpi-box-02", "rpi-box-03", "rpi-box-04")
+    units = []
+    for n, name in enumerate(names):
+        request = Request(unit=name, stack="", verb=Verb.DEPLOY)
+        text = {0: "nixos-system-25.11 runs, and comes up at the next boot", 2: "the check `tcp 443` does not hold: it is back"}
+        done = operation(ends.get(n), text=text.get(n, ""), step="activate").model_copy(update={"request": request})
+        wave = (0, 1, 1, 1, 2, 2, 2, 3)[n] + 1
+        failure = f"returned by itself: {text[2]}" if n == 2 else ""
+        units.append(RolloutUnit(wave=wave, request=request, operation=done if n < 4 else None, failure=failure))
+    return RolloutState(operation=rollout(step), settings=RolloutSettings(), units=tuple(units))
+
+
+def rollout(step: str) -> Operation:
+    """The operation whose children these are."""
+    request = Request(unit="", stack="", verb=Verb.ROLLOUT, release="deploy 8 units in 4 waves")
+    return operation(step=step).model_copy(update={"request": request, "came_from": ""})

@@ -32,6 +32,8 @@ SCENES: dict[str, tuple[str, ...]] = {
     "deploy-prepared": ("s_cinnabar", "d", "p"),
     "rollback-system": ("s_cinnabar", "r"),
     "bulk-deploy": ("s_cinnabar", "space", "d"),
+    "rollout-preview": ("space", "space", "space", "w"),
+    "rollout": ("space", "w", "y"),
     "bulk": ("space", "space", "space", "u"),
     "whole-fleet": ("mark_all", "u", "y"),
     "acknowledge": ("a",),

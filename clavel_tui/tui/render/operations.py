@@ -34,7 +34,7 @@ def history_row(operation: Operation) -> Row:
     request = operation.request
     return Row(operation.id, (
         Cell(when(operation.started), "dim"), Cell(request.unit), Cell(request.stack, "head"), Cell(request.verb.value),
-        outcome_cell(operation), Cell(operation.origin.operator, "dim"), Cell(operation.text, "dim"),
+        outcome_cell(operation), Cell(operation.origin.operator, "dim"), Cell(operation.told, "dim"),
     ))  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from clavel_tui.domain.operation import Operation
+from clavel_tui.domain.operation import Operation, Verb
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState
+from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.operations import HISTORY_COLUMNS, history_row, operation_lines
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.reading import TextScreen
@@ -34,6 +35,8 @@ class HistoryScreen(ModeScreen):
 
     async def open(self, client: FleetClient, key: str) -> None:
         """One operation's events."""
-        if operation := self._operations.get(key):
+        if (operation := self._operations.get(key)) and operation.request.verb is Verb.ROLLOUT:
+            self.post_message(OpenRollout(operation.id))
+        elif operation:
             events = await client.operation_events(operation.id)
             self.app.push_screen(TextScreen("One operation", operation_lines(operation, events)))
