@@ -228,7 +228,7 @@ launch() {
     fi
 }
 
-nap() { sleep 0.1 2>/dev/null || sleep 1; }
+nap() { sleep "${1:-0.1}" 2>/dev/null || sleep 1; }
 
 # Old jobs are swept, but what became of them is kept in one line each: "no folder" must never be read as
 # "never started" for a job that ended long ago.
@@ -253,6 +253,7 @@ follow() {
     job=$jobs/$id
     follow_at=$2
     follow_end=$(($(uptime_s) + $3))
+    follow_quiet=0
     [ -d "$job" ] || { echo "= missing"; exit 0; }
     while :; do
         follow_done=
@@ -264,6 +265,7 @@ follow() {
         if [ "$follow_size" -gt "$follow_at" ]; then
             log_bytes "$follow_at" "$follow_size" || exit 0
             follow_at=$follow_size
+            follow_quiet=0
         fi
         if [ -n "$follow_done" ]; then
             cut_off && echo
@@ -276,8 +278,9 @@ follow() {
             if living; then echo "= running"; else echo "= dead"; fi
             exit 0
         fi
-        nap
-        nap
+        # A job that is quiet for a while, waiting for health or for a word, is looked at less often: a Pi has other work.
+        follow_quiet=$((follow_quiet + 1))
+        if [ "$follow_quiet" -gt 10 ]; then nap 0.5; else nap 0.2; fi
     done
 }
 
