@@ -25,7 +25,6 @@ NIX_CONF = """\
 sandbox = false
 build-users-group =
 substituters =
-build-hook =
 flake-registry = {folder}/registry.json
 max-jobs = 2
 """
