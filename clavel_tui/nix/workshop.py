@@ -81,7 +81,7 @@ class Workshop:
             try:
                 await self._here("nix copy", words, COPY_S, told, NIX_SSHOPTS=f"-F {config}")
             except NixError as error:
-                raise explained(error, said, target) from error
+                raise explained(error, said, target, self.signing_key) from error
 
     async def dry_activate(self, target: Target, path: str) -> tuple[ServiceChange, ...] | None:
         """What the switch would start, stop and restart, as the closure itself says it; None where it cannot say.
@@ -134,7 +134,7 @@ def ssh_config(files: SshFiles, port: int) -> Iterator[Path]:
         yield config
 
 
-def explained(error: NixError, said: Sequence[str], target: Target) -> NixError:
+def explained(error: NixError, said: Sequence[str], target: Target, signing_key: str = "") -> NixError:
     """A refused copy in a sentence. The words of signatures differ: 2.8 says `lacks a valid signature`.
 
     What the other side says stands before our own last word, which is that the line ended.
@@ -142,6 +142,9 @@ def explained(error: NixError, said: Sequence[str], target: Target) -> NixError:
     lower = "\n".join(said).lower()
     if "lacks a valid signature" in lower or "lacks a signature by a trusted key" in lower:
         who = target.user or "the login"
+        if signing_key:
+            hint = f"put the public half of {signing_key} into trusted-public-keys there: `nix key convert-secret-to-public`"
+            return NixError(f"{target.name} does not trust the key that signed it", hint, error.fault)
         hint = (
             f'let {who} become root there (elevate = "sudo"), add {who} to trusted-users, or sign here:'
             " signing_key in the config file, and its public half in trusted-public-keys of the unit"

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -352,3 +353,67 @@ def test_a_console_killed_at_any_moment_leaves_a_true_outcome(fleet: Fleet) -> N
         done = (newest["request"]["verb"], newest["outcome"]) == ("deploy", "succeeded")
         want = wanted if done else before
         assert (runs(h1), profile(h1), boots(h1)) == (want, want, want), newest
+
+
+def test_a_key_that_the_unit_does_not_trust_is_refused_and_one_that_it_does_is_taken(fleet: Fleet) -> None:
+    """Two keys of the workstation, of which h2 trusts one; its login is nobody that Nix trusts."""
+    h2 = fleet.lab.host("h2")
+    before = runs(h2)
+    fleet.unit("h2", user="deploy")
+    fleet.new("h2", "24.11.2")
+    wrong, right = key_pair(fleet, "wrong-1"), key_pair(fleet, "right-1")
+    config = fleet.folder / "config/clavel-tui/config.toml"
+    said = config.read_text()
+    h2.exec(f"cp /etc/nix/nix.conf /tmp/nix.conf && echo 'trusted-public-keys = {right[1]}' >>/etc/nix/nix.conf")
+    restart_nix(h2)
+    try:
+        config.write_text(f'{said}signing_key = "{wrong[0]}"\n')
+        answer = fleet.console.run("prepare", "h2", "--json").ends(FAILED)
+        assert "h2 does not trust the key that signed it" in answer.text
+        config.write_text(f'{said}signing_key = "{right[0]}"\n')
+        fleet.console.run("prepare", "h2", "--json").ends(SUCCEEDED)
+        assert runs(h2) == before
+    finally:
+        config.write_text(said)
+        h2.exec("cp /tmp/nix.conf /etc/nix/nix.conf")
+        restart_nix(h2)
+
+
+def key_pair(fleet: Fleet, name: str) -> tuple[Path, str]:
+    """A signing key of Nix: the file of its secret half, and its public one."""
+    file = fleet.folder / f"{name}.secret"
+    file.write_text(fleet.nix("key", "generate-secret", "--key-name", name).stdout)
+    public = subprocess.run(
+        [fleet.folder / "bin/nix", "--extra-experimental-features", "nix-command", "key", "convert-secret-to-public"],
+        input=file.read_text(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return file, public.stdout.strip()
+
+
+def restart_nix(host: Host) -> None:
+    """Its daemon reads nix.conf when it starts."""
+    host.service("nix-daemon", "kill")
+    wait_for(
+        "the Nix daemon answers",
+        lambda: host.exec("nix-store --version && nix store ping || nix ping-store", check=False).returncode == 0,
+    )
+
+
+def test_a_disk_that_fills_while_it_is_copied_changes_nothing(fleet: Fleet) -> None:
+    """The unit's store is nearly full, and the copy does not fit; what runs stays, and with room it works."""
+    h1 = fleet.lab.hosts[0]
+    before = runs(h1)
+    wanted = fleet.new("h1", "24.11.2", payloadMiB=64)
+    h1.exec("mkdir -p /tmp/full && mount -t tmpfs -o size=$(($(du -sm /nix | cut -f 1) + 40))m store /tmp/full")
+    h1.exec("cp -a /nix/. /tmp/full/ && mount --bind /tmp/full /nix")
+    restart_nix(h1)
+    try:
+        answer = fleet.console.run("prepare", "h1", "--json").ends(FAILED)
+        assert "the disk of h1 is full" in answer.text
+        assert (runs(h1), profile(h1)) == (before, before)
+        h1.exec(f"nix-store --check-validity {before} && ! nix-store --check-validity {wanted}")
+    finally:
+        h1.exec("umount -l /nix; umount -l /tmp/full", check=False)
+        restart_nix(h1)
+    fleet.change("deploy", "h1").ends(SUCCEEDED)
+    assert runs(h1) == wanted
