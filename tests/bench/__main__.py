@@ -10,13 +10,14 @@ from pathlib import Path
 
 from . import measure, peers
 from .closure import closure
+from .deploy import deploy
 from .evaluate import evaluate
 from .hosts import hosts
 from .refresh import cold, refresh
 from .screen import screen
 from .start import start
 
-NAMES = ("refresh", "cold", "start", "evaluate", "screen", "closure")
+NAMES = ("refresh", "cold", "start", "evaluate", "screen", "closure", "deploy")
 VERSIONS = (
     ("OpenSSH", ("ssh", "-V")),
     ("Nix", ("nix", "--version")),
@@ -68,6 +69,8 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[list[measure.Row], list
         yield screen(count, args.runs)
     if "closure" in args.names:
         yield closure(2000, args.runs)
+    if "deploy" in args.names:
+        yield deploy(args.runs)
     if "start" in args.names:
         for count in (11, 1000):
             yield start(args.runs, count)
