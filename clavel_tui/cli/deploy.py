@@ -67,6 +67,27 @@ async def prepare(context: Context) -> int:
     return change.report(context, done, refused)
 
 
+async def machine(context: Context) -> int:
+    """`reboot` and `gc`: preview, confirm, run; of each unit for itself."""
+    args = context.args
+    if not args.dry_run:
+        context.refuse_read_only()
+    names = units_meant(context, lambda _unit: True, "anything")
+    reason = clean(args.reason or "", 300)
+    asked = [Request(unit=n, stack="", verb=Verb(args.operation), keep=getattr(args, "keep", None), reason=reason) for n in names]
+    async with context.doors.client() as client:
+        plans = await planned(client, asked)
+        for plan in plans:
+            output.note(f"{plan.title}: refused: {plan.refusal}") if plan.refusal else preview(plan)
+        good = [plan for plan in plans if not plan.refusal]
+        if args.dry_run:
+            return dry_run(context, plans)
+        if good and not args.yes and not output.confirmed(f"{args.verb} {', '.join(p.request.unit for p in good)} now?"):
+            return EXIT_CODES[Outcome.CANCELLED]
+        done = await asyncio.gather(*(change.carry(client, plan, context) for plan in good))
+    return change.report(context, done, [plan for plan in plans if plan.refusal])
+
+
 async def diff(context: Context) -> int:
     """What a deployment would change, by package. Exit code 1 where anything would, as `diff` has it."""
     async with context.doors.client(settle=False) as client:

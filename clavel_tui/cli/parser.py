@@ -169,6 +169,21 @@ def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             _confirming(parser)
         if name != "diff":
             parser.add_argument("--reason", help="why; kept in the journal")
+    machines = {
+        "reboot": "restart machines, wait until they are up, and look at what came up",
+        "gc": "collect the garbage of their Nix stores; what was deployed last is kept",
+    }
+    for name, text in machines.items():
+        parser = _verb(verbs, name, text)
+        parser.set_defaults(operation=name)
+        parser.add_argument("units", metavar="UNIT", nargs="*")
+        parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
+        if name == "gc":
+            what = "remove all generations but the newest N first; else they all stay"
+            parser.add_argument("--keep-generations", type=_some, metavar="N", dest="keep", help=what)
+        parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
+        parser.add_argument("--dry-run", action="store_true", help="preview only")
+        parser.add_argument("--reason", help="why; kept in the journal")
     text = "what a unit can be brought back to: generations and deployments, with where each came from"
     _verb(verbs, "generations", text).add_argument("name", metavar="UNIT")
 
@@ -195,6 +210,12 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--reason", help="why; kept in the journal")
     _confirming(parser)
     parser.set_defaults(operation="deploy")
+
+
+def _some(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 1000:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
+    return int(text)
 
 
 def _count(text: str) -> int:

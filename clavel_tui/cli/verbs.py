@@ -26,6 +26,8 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "check": look.check,
     "completion": look.completion,
     "deploy": deploy.deploy,
+    "reboot": deploy.machine,
+    "gc": deploy.machine,
     "prepare": deploy.prepare,
     "rollout": rollout.rollout,
     "diff": deploy.diff,

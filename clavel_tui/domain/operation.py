@@ -26,6 +26,9 @@ class Verb(StrEnum):
     """A unit's whole system, as ROLLBACK is where no stack is named."""
     PREPARE = "prepare"
     """Build and copy, so that a preview can tell what a deployment would change; what runs stays as it is."""
+    REBOOT = "reboot"
+    """The unit itself, as GC is."""
+    GC = "gc"
     ROLLOUT = "rollout"
     """One of the verbs above on many units, in waves: each unit has an operation of its own, with this one as its parent."""
     EVALUATE = "evaluate"
@@ -67,6 +70,8 @@ class Request(Model):
     unhold: bool = False
     reason: str = ""
     mode: Mode = Mode.SWITCH
+    keep: int | None = Field(None, ge=1, le=1000)
+    """GC: so many generations stay; None: all of them."""
     confirm: int | None = Field(None, ge=0, le=3600)
     """Seconds to wait for a word over a new connection; None: as unit.toml says."""
 
@@ -114,6 +119,8 @@ class Plan(Model):
     release: str = ""
     """The whole id of the release that a rollback goes to."""
     born: str = ""
+    excused: tuple[str, ...] = ()
+    """What is wrong with the unit already, and so is not judged afterwards."""
     system: SystemPlan | None = None
     """What a deployment would change, where the whole system is meant."""
 

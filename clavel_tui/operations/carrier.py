@@ -18,6 +18,7 @@ from clavel_tui.domain.system import SystemPlan
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.history import JournalError
 from clavel_tui.inventory import files_sum, stack_files
+from clavel_tui.operations.machine import machine_bundle
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.run import Run
 from clavel_tui.operations.system_run import SystemRun
@@ -48,7 +49,7 @@ class Carrier:
         if plan.refusal:
             raise RefusedError(plan.refusal)
         unit, jobs = self.unit(plan.request.unit), self.jobs()
-        stack = None if plan.system else self.stack(unit, plan.request.stack)
+        stack = self.stack(unit, plan.request.stack) if plan.request.stack else None
         files = {}
         if stack and plan.request.verb is Verb.UPDATE:
             files = await asyncio.to_thread(stack_files, Path(stack.source))
@@ -61,6 +62,9 @@ class Carrier:
             self.track(operation.id, unit.name, run.from_the_start(bundle))
         elif plan.system:
             self._track_system(run, unit, plan, plan.system)
+        else:
+            bundle = machine_bundle(operation.id, plan, unit, operation.origin, self._parts.clock.wall())
+            self.track(operation.id, unit.name, run.from_the_start(bundle, plan.excused))
         return operation.id
 
     def _track_system(self, run: Run, unit: Unit, plan: Plan, system: SystemPlan) -> None:

@@ -14,6 +14,8 @@ from clavel_tui.domain.release import Release
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.inventory import files_sum, stack_files
+from clavel_tui.operations.machine import VERBS as MACHINE_VERBS
+from clavel_tui.operations.machine import MachinePlanner
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.system_planner import SystemPlanner
 from clavel_tui.operations.watch import Watch
@@ -31,6 +33,7 @@ class Planner:
         self._parts = parts
         self._watch = watch
         self._systems = SystemPlanner(parts, watch)
+        self._machines = MachinePlanner(parts, watch)
 
     async def plan(self, request: Request) -> Plan:
         """The plan; one that cannot be carried out has its ``refusal``, with what is known all the same."""
@@ -48,6 +51,8 @@ class Planner:
         unit = self._parts.fleet.unit(request.unit)
         if unit is None:
             raise RefusedError(f"there is no unit {request.unit} in this fleet")
+        if request.verb in MACHINE_VERBS:
+            return await self._machines.plan(request, unit, title)
         if not request.stack:
             return await self._systems.plan(request, unit, title)
         facts = await self._facts(unit)

@@ -10,6 +10,8 @@ from clavel_tui.fleet.state import UnitState
 def wrong(state: UnitState, operation: Operation) -> str:
     """Why what runs is not what the operation was for; empty where it is."""
     request = operation.request
+    if request.verb in {Verb.REBOOT, Verb.GC}:
+        return ""
     if not request.stack:
         return _wrong_system(state, operation)
     view = state.stack(request.stack)

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from clavel_tui.domain.facts import Facts
-from clavel_tui.domain.operation import Operation, State
+from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.rollout import ills
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Unit
 from clavel_tui.history.journal import Note
 from clavel_tui.operations import outside, proof
+from clavel_tui.operations.machine import BOOT_S
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.bundle import Bundle
@@ -74,7 +76,7 @@ class Run:
                 if not error.uncertain and error.kind != "unreachable":
                     await self.settle_by_unit(f"it could not be started: {error.text}", Outcome.REFUSED)
                     return False
-                if waited >= GIVE_UP_S:
+                if waited >= self._patience:
                     await self._leave_unknown(error.text)
                     return False
                 await self._lost(f"the start was not acknowledged ({error.text}): asking again")
@@ -104,12 +106,12 @@ class Run:
                 await self._finish(end)
                 return
             if end.word in {"dead", "missing"}:
-                await self.settle_by_unit("", patience=GIVE_UP_S)
+                await self.settle_by_unit("", patience=self._patience)
                 return
             if end.word == "lost":
                 waited += await self._again()
-                if waited >= GIVE_UP_S:
-                    await self._leave_unknown(f"{self._unit.name} could not be reached for {GIVE_UP_S:.0f} s")
+                if waited >= self._patience:
+                    await self._leave_unknown(f"{self._unit.name} could not be reached for {self._patience:.0f} s")
                     return
 
     async def settle_by_unit(self, why: str, unstarted: Outcome = Outcome.NEVER_STARTED, *, patience: float = 0.0) -> bool:
@@ -134,6 +136,10 @@ class Run:
             end = JobEnd("ended", 0, {**end.result, "outcome": unstarted.value, "text": f"{why}; nothing was changed"})
         await self._finish(end)
         return True
+
+    @property
+    def _patience(self) -> float:
+        return BOOT_S if self.operation.request.verb is Verb.REBOOT else GIVE_UP_S
 
     async def _offset(self) -> int:
         for operation, _, offset in await self._parts.journal.open_operations():
@@ -225,6 +231,8 @@ class Run:
         wrong = self._wrong() if facts else ""
         if outcome is Outcome.SUCCEEDED and wrong:
             outcome, text = Outcome.FAILED, f"{text}; but now {wrong}"
+        if outcome is Outcome.SUCCEEDED and self.operation.request.verb is Verb.REBOOT and (ill := await self._still_ill()):
+            outcome, text = Outcome.UNITS_FAILED, f"{text}; since then it is not well: {ill}"
         if outcome is Outcome.INTERRUPTED:
             text = f"{text}; {self._runs_now() if facts else 'what runs now could not be seen'}"
         if self.operation.lost and outcome in {Outcome.SUCCEEDED, Outcome.RETURNED}:
@@ -237,6 +245,18 @@ class Run:
         while (facts := await self._watch.look(self._unit)) is None and waited < LOOK_S:
             waited += await self._again()
         return facts
+
+    async def _still_ill(self) -> str:
+        """What is wrong behind a reboot that was not before it; services have their time to come up."""
+        waited = 0.0
+        while True:
+            state = self._watch.state(self._unit)
+            ill = {*ills(state.health), *await self.failing_outside()} - {*self.operation.excused}
+            if not ill or waited >= self._unit.system.check_seconds:
+                return "; ".join(sorted(ill))
+            await self._parts.clock.sleep(RETRY_S)
+            waited += RETRY_S
+            await self._watch.look(self._unit)
 
     def _wrong(self) -> str:
         """Exit 0 with the wrong thing running is a failure."""

@@ -97,6 +97,21 @@ class ChangingConsole(Console):
             said = self._deployments.key if self.screen is self._deployments else ""
             await self._confirm(Request(unit=unit.unit.name, stack="", verb=Verb.DEPLOY, release=said))
 
+    @work(group="dialog", exclusive=True)
+    async def do_reboot(self) -> None:
+        """`B`."""
+        await self._confirm_machine(Verb.REBOOT)
+
+    @work(group="dialog", exclusive=True)
+    async def do_gc(self) -> None:
+        """`G`."""
+        await self._confirm_machine(Verb.GC)
+
+    async def _confirm_machine(self, verb: Verb) -> None:
+        unit, _ = self._selected
+        if unit:
+            await self._confirm(Request(unit=unit.unit.name, stack="", verb=verb))
+
     async def _confirm(self, request: Request) -> None:
         client = self._client
         if client is None:

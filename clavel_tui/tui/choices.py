@@ -123,6 +123,13 @@ def nothing_to_go_back_to(unit: UnitState | None) -> str:
     return no_stack(unit)
 
 
+def not_reached(unit: UnitState | None) -> str:
+    """Why nothing can be done to that machine itself; empty where it can."""
+    if unit is None:
+        return "no unit is selected"
+    return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble else ""
+
+
 def no_system(unit: UnitState | None) -> str:
     """Why nothing can be deployed to that unit; empty where it can."""
     if unit is None:

@@ -355,6 +355,7 @@ settle_locked() {
         (. "$job/files/params" && . "$job/files/body.sh" && job_mend) >/dev/null 2>&1
         [ $? != 75 ] || { echo "! Docker does not answer yet, or NixOS is switching: what this job left is mended after that" >&2; exit 75; }
     fi
+    [ ! -f "$job/result" ] || return 0 # the body knew better: a reboot that was asked for has happened
     (finish interrupted "$settle_why while it was at: ${settle_at:-the very beginning}" "phase=${settle_at:-begun}")
 }
 

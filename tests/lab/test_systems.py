@@ -417,3 +417,41 @@ def test_a_disk_that_fills_while_it_is_copied_changes_nothing(fleet: Fleet) -> N
         restart_nix(h1)
     fleet.change("deploy", "h1").ends(SUCCEEDED)
     assert runs(h1) == wanted
+
+
+def test_machines_are_restarted_and_what_came_up_is_looked_at(fleet: Fleet) -> None:
+    """h1 comes up as it was; of h2 a check holds no more, since what it looked at was not to last."""
+    h1, h2, _ = fleet.lab.hosts
+    before = {host.name: (host.boot_id(), runs(host)) for host in (h1, h2)}
+    fleet.unit("h2", checks=[{"command": "test -e /run/flag"}], system={"check_seconds": 5})
+    h2.exec("touch /run/flag")
+    preview = fleet.console.run("reboot", "h1", "--dry-run").ends(SUCCEEDED)
+    assert "nixos-system-h1-24.11.1 comes up" in preview.err
+    answer = fleet.change("reboot", "h1", "h2").ends(UNITS_FAILED)
+    said = {one["request"]["unit"]: one for one in answer.json["operations"]}
+    assert (said["h1"]["outcome"], said["h2"]["outcome"]) == ("succeeded", "units-failed")
+    assert "it was restarted; nixos-system-h1-24.11.1 runs" in said["h1"]["text"]
+    assert "the check `command test -e /run/flag` does not hold" in said["h2"]["text"]
+    for host in (h1, h2):
+        boot, system = before[host.name]
+        assert host.boot_id() != boot
+        assert runs(host) == system
+
+
+def test_garbage_is_told_and_collected_and_what_was_deployed_last_is_kept(fleet: Fleet) -> None:
+    h1 = fleet.lab.hosts[0]
+    first = runs(h1)
+    second = fleet.new("h1", "24.11.2")
+    fleet.change("deploy", "h1").ends(SUCCEEDED)
+    rubbish = h1.exec("head -c 3000000 /dev/zero >/tmp/rubbish && nix-store --add /tmp/rubbish").stdout.strip()
+    preview = fleet.console.run("gc", "h1", "--keep-generations", "1", "--dry-run").ends(SUCCEEDED)
+    assert "MiB, are needed by nobody" in preview.err
+    assert "generations 1 go" in preview.err
+    h1.exec(f"test -e {rubbish}")
+    answer = fleet.change("gc", "h1", "--keep-generations", "1").ends(SUCCEEDED)
+    assert "store paths deleted" in answer.text
+    h1.exec(f"! test -e {rubbish} && test -e {first} && test -e {second}")
+    assert h1.exec("ls /nix/var/nix/profiles").stdout.split().count("system-2-link") == 1
+    assert "system-1-link" not in h1.exec("ls /nix/var/nix/profiles").stdout
+    fleet.change("rollback", "--unit", "h1", "--to", first).ends(SUCCEEDED)
+    assert runs(h1) == first
