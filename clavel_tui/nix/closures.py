@@ -14,7 +14,7 @@ from clavel_tui.unit import script
 
 CLOSURE_S = 120.0
 """A Raspberry Pi's database answers for 2,000 paths in some seconds from its card."""
-_ABSENT = "xargs nix-store --check-validity --print-invalid 2>/dev/null || exit 0"
+_ABSENT = 'command -v "$1" >/dev/null || exit 1; xargs "$1" --check-validity --print-invalid 2>/dev/null || exit 0'
 
 
 async def closures(runner: QueryRunner, target: Target, paths: Sequence[str], nix_store: str = "nix-store") -> dict[str, Closure]:
@@ -51,14 +51,16 @@ def parse_closures(lines: Iterable[str]) -> dict[str, Closure]:
     }
 
 
-async def absent(runner: QueryRunner, target: Target, paths: Iterable[str]) -> frozenset[str]:
+async def absent(runner: QueryRunner, target: Target, paths: Iterable[str], nix_store: str = "nix-store") -> frozenset[str]:
     """Those of the paths that are not valid there.
 
     Raises:
-        RemoteError: it could not be asked.
+        RemoteError: it could not be asked, or has no Nix.
     """
     text = "".join(f"{path}\n" for path in paths)
-    query = Query.script("absent", _ABSENT, stdin=text.encode(), timeout=CLOSURE_S)
+    query = Query.script("absent", _ABSENT, nix_store, stdin=text.encode(), timeout=CLOSURE_S)
     lines: list[str] = []
-    await runner.query(target, query, lines.append)
+    result = await runner.query(target, query, lines.append)
+    if result.code:
+        raise RemoteError("nix", f"there is no Nix on {target.name}")
     return frozenset(line for line in lines if PATH.fullmatch(line))

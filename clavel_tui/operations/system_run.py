@@ -9,7 +9,7 @@ from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.system import SystemPlan
 from clavel_tui.domain.unit import Unit
 from clavel_tui.nix import NixError, Workshop
-from clavel_tui.nix.closures import closures
+from clavel_tui.nix.closures import absent
 from clavel_tui.nix.here import nix_store, workstation
 from clavel_tui.nix.system_job import system_bundle
 from clavel_tui.operations.parts import Parts
@@ -67,13 +67,13 @@ class SystemRun:
         """Looked at anew: between preview and now somebody may have built, copied or collected it."""
         self._parts.checkpoint("begun")
         path, target = self._system.nar_id, self._parts.target(self._unit)
-        if path in await closures(self._parts.runner, target, [path]):
+        if not await absent(self._parts.runner, target, [path]):
             return
         workshop = self._parts.workshop
         if workshop is None:
             raise NixError("this console has no Nix to build and copy with")
         async with self._run.flushing():
-            if path not in await closures(self._parts.runner, workstation(), [path], nix_store(self._parts.nix)):
+            if not await self._here(path):
                 await self._build(workshop)
             if target.address == LOCAL:  # its store is this one
                 return
@@ -88,13 +88,16 @@ class SystemRun:
         if not drv:
             raise NixError(f"{self._system.label} is nowhere any more, and nothing says how it was built")
         self._run.tell("step", "build")
-        here = nix_store(self._parts.nix)
-        if drv not in await closures(self._parts.runner, workstation(), [drv], here) and self._system.url:
+        if self._system.url and not await self._here(drv):
             await workshop.instantiate(self._system.url, self._system.attribute, self._out)
         await workshop.build(drv, self._unit.name, self._out)
-        if self._system.nar_id not in await closures(self._parts.runner, workstation(), [self._system.nar_id], here):
+        if not await self._here(self._system.nar_id):
             raise NixError(f"the build of {self._system.label} made another path than {self._system.nar_id}")
         self._parts.checkpoint("built")
+
+    async def _here(self, path: str) -> bool:
+        """Whether the path is valid on this workstation."""
+        return not await absent(self._parts.runner, workstation(), [path], nix_store(self._parts.nix))
 
     def _out(self, line: str) -> None:
         self._run.tell("out", line)

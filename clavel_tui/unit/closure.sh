@@ -4,7 +4,7 @@
 tab=$(printf '\t')
 nix_store=$1
 shift
-"$nix_store" --version >/dev/null || exit 1
+command -v "$nix_store" >/dev/null || { echo "there is no $nix_store" >&2; exit 1; }
 for closure_p; do
     "$nix_store" --check-validity "$closure_p" 2>/dev/null || { printf 'gone\t%s\n' "$closure_p"; continue; }
     printf 'closure\t%s\n' "$closure_p"

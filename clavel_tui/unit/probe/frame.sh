@@ -49,12 +49,32 @@ quick() {
     said=$(eval "$frag_text" 2>/dev/null </dev/null) || code=$?
 }
 
+# versions: of the two programs that take longer to say theirs than all else to be looked at; asked again when a file is
+# another one. One that did not answer is asked again the next time.
+versions() {
+    have docker || have nix || return 0
+    # shellcheck disable=SC2046,SC2086  # a program that is missing is no word, and plugins are several
+    versions_now=$(ls -lLd $(command -v docker) $(command -v nix) $plugins 2>/dev/null)
+    [ "$versions_now" != "$versions_seen" ] || return 0
+    versions_seen=$versions_now
+    CLAVEL_COMPOSE='' CLAVEL_NIX=''
+    if have docker; then CLAVEL_COMPOSE=$(limit 4 docker compose version --short 2>/dev/null) || versions_seen=; fi
+    if have nix; then CLAVEL_NIX=$(limit 4 nix --version 2>/dev/null) || versions_seen=; fi
+    export CLAVEL_COMPOSE CLAVEL_NIX
+}
+plugins=
+for versions_d in "${HOME:-/root}/.docker" /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
+    [ ! -e "$versions_d/cli-plugins/docker-compose" ] || plugins="$plugins $versions_d/cli-plugins/docker-compose"
+done
+versions_seen=
+
 while IFS= read -r ask; do
     case $ask in
     "probe "*[!0-9a-z]*) continue ;;
     "probe "*) nonce=${ask#probe } ;;
     *) continue ;;
     esac
+    versions
     add "<< $nonce"
     for frag in $fragments; do
         name=${frag%%:*}

@@ -21,5 +21,5 @@ for part in kernel initrd kernel-modules; do
     booted=$(ls -ld "$root/run/booted-system/$part")
     [ "${running##* -> }" = "${booted##* -> }" ] || printf 'due\t%s\n' "$part"
 done
-if have nix; then printf 'nix\t%s\n' "$(nix --version 2>/dev/null)"; fi
+if have nix; then printf 'nix\t%s\n' "${CLAVEL_NIX:-$(nix --version 2>/dev/null)}"; fi
 exit 0
