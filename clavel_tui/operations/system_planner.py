@@ -20,6 +20,8 @@ from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.target import Target
 
+CLOSURES_KEPT = 128
+"""Some 300 KiB each, of a system with 2,000 paths."""
 PROFILE = "/nix/var/nix/profiles/system"
 
 
@@ -44,6 +46,7 @@ class SystemPlanner:
     def __init__(self, parts: Parts, watch: Watch) -> None:
         self._parts = parts
         self._watch = watch
+        self._known: dict[str, Closure] = {}
 
     async def plan(self, request: Request, unit: Unit, title: str) -> Plan:
         """Raises RefusedError, UnitError or RemoteError where there is nothing to plan."""
@@ -134,7 +137,7 @@ class SystemPlanner:
     async def _looked(self, system: SystemPlan, unit: Unit, target: Target, facts: Facts) -> SystemPlan:
         """With what the closure would change: asked of the unit where it is there, else of this workstation."""
         runner = self._parts.runner
-        there = await closures(runner, target, list(dict.fromkeys((system.current, system.nar_id))))
+        there = await self._there(target, {system.current, system.nar_id})
         current = there.get(system.current, {})
         if system.nar_id in there:
             seen = await system_look.look(runner, target, system.nar_id)
@@ -165,7 +168,21 @@ class SystemPlanner:
             found = await closures(self._parts.runner, workstation(), [nar_id], nix_store(self._parts.nix))
         except RemoteError:
             return None
+        self._remember(found)
         return found.get(nar_id)
+
+    async def _there(self, target: Target, paths: set[str]) -> dict[str, Closure]:
+        """The closures of those that are valid there. What a path needs never changes, so that it is asked only once."""
+        valid = paths - await absent(self._parts.runner, target, paths)
+        if unknown := sorted(valid - self._known.keys()):
+            self._remember(await closures(self._parts.runner, target, unknown))
+        return {path: self._known[path] for path in valid if path in self._known}
+
+    def _remember(self, found: dict[str, Closure]) -> None:
+        for path, closure in found.items():
+            self._known[path] = closure
+            if len(self._known) > CLOSURES_KEPT:
+                self._known.pop(next(iter(self._known)))
 
 
 def _good(unit: Unit, facts: Facts, recorded: list[Recorded]) -> Wanted:

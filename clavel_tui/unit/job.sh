@@ -79,12 +79,11 @@ cancelled() { [ -e "$job/cancel" ]; }
 
 # await_ack SECONDS: somebody reached this unit over a new connection and names this very job.
 await_ack() {
-    ack_left=$1
-    while [ "$ack_left" -gt 0 ]; do
+    ack_end=$(($(uptime_s) + $1))
+    while [ "$(uptime_s)" -lt "$ack_end" ]; do
         [ "$(cat "$job/ack" 2>/dev/null)" != "$id" ] || return 0
         cancelled && return 1
-        sleep 1
-        ack_left=$((ack_left - 1))
+        nap 0.3
     done
     return 1
 }

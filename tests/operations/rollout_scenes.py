@@ -50,10 +50,10 @@ class Stage:
         if self.ends.get(request.unit) is Outcome.REFUSED:
             raise RefusedError("its files have changed")
         assert not await self.journal.some([ident]), f"{request.sentence} is begun twice"
-        self.lines.append(f"{request.verb.value} {request.unit}")
         operation = Operation(id=ident, request=request, origin=ORIGIN, state=State.RUNNING, started=1.0, parent=parent)
         await self.journal.begin(operation)
         self.tasks[ident] = asyncio.create_task(self._end(operation))
+        self.lines.append(f"{request.verb.value} {request.unit}")
         self.running.append(sum(not task.done() for task in self.tasks.values()))
         return ident
 
