@@ -90,15 +90,15 @@ async def carry(client: FleetClient, plan: Plan, context: Context) -> Operation:
     try:
         return await client.wait(ident)
     finally:
-        await asyncio.sleep(0.3)
-        telling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await telling
+        with contextlib.suppress(TimeoutError):  # one that is left unknown has no last word
+            await asyncio.wait_for(telling, 1)
 
 
 async def _tell(client: FleetClient, ident: str, plan: Plan) -> None:
     """Progress: steps and words on a terminal and in a log alike; the commands' own output only with --verbose."""
     async for event in client.events(0):
+        if event.operation == ident and event.kind == "settled":
+            return
         if event.operation == ident and (line := _line(event)):
             print(f"{plan.request.unit}: {line}", file=sys.stderr)
 

@@ -101,8 +101,8 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         id="gc",
-        key="G",
-        name="Garbage",
+        key="C",
+        name="Collect",
         tooltip="Collect the garbage of the unit's Nix store: says first what would go and what is kept",
         mutates=True,
         verb="gc",

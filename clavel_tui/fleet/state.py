@@ -8,7 +8,7 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import Health
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.mute import Mute
-from clavel_tui.domain.operation import Operation, Request
+from clavel_tui.domain.operation import Operation, Request, State
 from clavel_tui.domain.rollout import failed
 from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.stackview import StackView
@@ -70,7 +70,8 @@ class RolloutUnit(Model):
         """What was said of it: why it counts as failed, else how it ended, else where it is."""
         if self.operation is None:
             return self.failure
-        return self.failure.removeprefix(f"{self.operation.word}: ") or self.operation.text or self.operation.step
+        now = self.operation.step if self.operation.state is State.RUNNING else ""
+        return self.failure.removeprefix(f"{self.operation.word}: ") or self.operation.text or now
 
 
 class RolloutState(Model):

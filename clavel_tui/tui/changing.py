@@ -104,7 +104,7 @@ class ChangingConsole(Console):
 
     @work(group="dialog", exclusive=True)
     async def do_gc(self) -> None:
-        """`G`."""
+        """`C`."""
         await self._confirm_machine(Verb.GC)
 
     async def _confirm_machine(self, verb: Verb) -> None:
