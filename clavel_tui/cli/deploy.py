@@ -12,7 +12,7 @@ from clavel_tui.domain.closure import PackageChange
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, Verb
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
-from clavel_tui.domain.system import Mode, base
+from clavel_tui.domain.system import BuildOn, Mode, base
 from clavel_tui.domain.text import clean, size
 from clavel_tui.domain.unit import Unit
 from clavel_tui.fleet.client import FleetClient
@@ -171,6 +171,7 @@ def asked_for(context: Context) -> list[Request]:
             release=getattr(args, "to", None) or "",
             mode=Mode(getattr(args, "mode", None) or Mode.SWITCH),
             confirm=confirm,
+            build_on=BuildOn(args.build_on) if getattr(args, "build_on", None) else None,
             reason=clean(getattr(args, "reason", None) or "", 300),
         )
         for name in names

@@ -168,6 +168,7 @@ def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             parser.add_argument("--dry-run", action="store_true", help="preview only: nothing is built or copied")
             _confirming(parser)
         if name != "diff":
+            _building(parser)
             parser.add_argument("--reason", help="why; kept in the journal")
     machines = {
         "reboot": "restart machines, wait until they are up, and look at what came up",
@@ -195,6 +196,7 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
     parser.add_argument("--stack", default="", metavar="STACK", help="update this stack of them, not their systems")
     parser.add_argument("--mode", choices=("switch", "test", "boot"), help="as for `deploy`")
+    _building(parser)
     parser.add_argument("--canary", type=_count, metavar="N", help="so many go first; 0: none (else as fleet.toml says, or 1)")
     parser.add_argument("--wave", type=_wave, metavar="N|N%", help="so many at a time behind them (25%%)")
     parser.add_argument("--soak", type=_count, metavar="SECONDS", help="how long a wave is watched before the next begins (60)")
@@ -210,6 +212,11 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--reason", help="why; kept in the journal")
     _confirming(parser)
     parser.set_defaults(operation="deploy")
+
+
+def _building(parser: argparse.ArgumentParser) -> None:
+    text = "where to build what is not built yet (else as unit.toml says, or here)"
+    parser.add_argument("--build-on", choices=("here", "unit"), help=text)
 
 
 def _some(text: str) -> int:

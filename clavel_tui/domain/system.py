@@ -22,6 +22,14 @@ class Mode(StrEnum):
     """Nothing is activated, so nothing can be tried: it is not protected."""
 
 
+class BuildOn(StrEnum):
+    """Where a system is built that is nowhere yet."""
+
+    HERE = "here"
+    """The workstation, with whatever builders its nix.conf names."""
+    UNIT = "unit"
+
+
 class SystemSettings(Model):
     """``[system]`` of unit.toml: how a deployment of the unit is judged."""
 
@@ -32,6 +40,7 @@ class SystemSettings(Model):
     """How long everything must stay well in a row."""
     activate_seconds: int = Field(900, ge=10, le=7200)
     on_failure: str = Field("return", pattern="^(return|leave)$")
+    build_on: BuildOn = BuildOn.HERE
     keep_roots: int = Field(5, ge=2, le=100)
     """So many deployed closures are kept from the unit's garbage collector, to go back to."""
 
@@ -70,6 +79,7 @@ class SystemPlan(Model):
     """From which locked source, and which attribute of it."""
     revision: str = ""
     build: bool = False
+    build_on: BuildOn = BuildOn.HERE
     """It is nowhere yet: what it would change is known when it is built."""
     copies: int = 0
     copy_bytes: int = 0

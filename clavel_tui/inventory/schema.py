@@ -86,6 +86,7 @@ class SystemTable(_File):
     grace_seconds: int = Field(3, ge=0, le=600)
     activate_seconds: int = Field(900, ge=10, le=7200)
     on_failure: str = Field("return", pattern="^(return|leave)$")
+    build_on: str = Field("here", pattern="^(here|unit)$")
     keep_roots: int = Field(5, ge=2, le=100)
 
 

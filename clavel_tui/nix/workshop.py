@@ -24,6 +24,8 @@ COPY_S = 2 * 3600.0
 DRY_S = 120.0
 LINES_KEPT = 200
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
+_ROOT = 'roots=/nix/var/nix/gcroots/clavel\nmkdir -p "$roots" && ln -sfn "$1" "$roots/${1##*/}" || exit 1\nshift\n'
+"""Before what is built on a unit is there: else a garbage collection might come first."""
 _DARWIN_STORE = "/nix/var/nix/profiles/default/bin/nix-store"
 """A login by SSH has no Nix in its PATH on macOS."""
 
@@ -64,14 +66,26 @@ class Workshop:
             words = [self.program, *_FEATURES, "store", "sign", "--key-file", self.signing_key, "--recursive", path]
             await self._here("nix store sign", words, BUILD_S, on_line)
 
-    async def copy(self, path: str, target: Target, type_: str, on_line: OnLine) -> None:
-        """Copies the closure; the unit takes what it can from its own substituters.
+    async def build_there(self, drv: str, path: str, target: Target, type_: str, on_line: OnLine) -> None:
+        """Builds it on the unit, to which what it is built from is copied; our root keeps it there.
+
+        Raises:
+            NixError: with the builder's own last words.
+        """
+        await self.copy(drv, target, type_, on_line, "--derivation")
+        words = (path, "nix-store", "--realise", drv)
+        work = Mutation.script("build", _ROOT + text("work.sh"), *words, timeout=BUILD_S, hold_stdin=True)
+        await self._said("nix-store --realise", target, work, on_line)
+
+    async def copy(self, path: str, target: Target, type_: str, on_line: OnLine, *how: str) -> None:
+        """Copies the closure; the unit takes what it can from its own substituters. ``how``: more options of `nix copy`.
 
         Raises:
             NixError: with a sentence that says what the unit refused, and what to do.
         """
         with ssh_config(self.files, target.port) as config:
-            words = [self.program, *_FEATURES, "copy", "--substitute-on-destination", "--to", store_url(target, type_), path]
+            to = ("--substitute-on-destination", "--to", store_url(target, type_))
+            words = [self.program, *_FEATURES, "copy", *how, *to, path]
             said: list[str] = []
 
             def told(line: str) -> None:
@@ -93,6 +107,11 @@ class Workshop:
         return parse_dry(result.out.splitlines()) if result.ok else None
 
     async def _here(self, name: str, words: Sequence[str], timeout: float, on_line: OnLine, **environment: str) -> None:
+        work = Mutation.script(name, text("work.sh"), *words, timeout=timeout, elevated=False, hold_stdin=True)
+        await self._said(name, workstation(**environment), work, on_line)
+
+    async def _said(self, name: str, target: Target, work: Mutation, on_line: OnLine) -> None:
+        """Raises NixError with its last words where it fails."""
         said: list[str] = []
 
         def told(line: str) -> None:
@@ -100,8 +119,7 @@ class Workshop:
             said.append(line)
             on_line(line)
 
-        work = Mutation.script(name, text("work.sh"), *words, timeout=timeout, elevated=False, hold_stdin=True)
-        result = await self.runner.mutate(workstation(**environment), work, told)
+        result = await self.runner.mutate(target, work, told)
         if result.code:
             fault, why = messages.failure(result.code, said)
             raise NixError(f"{name} failed: {why}", "its last lines are in the operation's log", fault)

@@ -9,9 +9,9 @@ from clavel_tui.domain.deployment import Recorded
 from clavel_tui.domain.errors import RefusedError, UnitError
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Plan, Request, Verb
-from clavel_tui.domain.system import Mode, SystemPlan, base, last_good
+from clavel_tui.domain.system import BuildOn, Mode, SystemPlan, base, last_good
 from clavel_tui.domain.unit import Unit, UnitType
-from clavel_tui.nix import system_look
+from clavel_tui.nix import builders, system_look
 from clavel_tui.nix.closures import absent, closures
 from clavel_tui.nix.here import nix_store, workstation
 from clavel_tui.nix.workshop import store_url
@@ -68,6 +68,7 @@ class SystemPlanner:
             url=wanted.recorded.url if wanted.recorded else "",
             attribute=wanted.recorded.deployment.metadata.get("attribute", "") if wanted.recorded else "",
             confirm_seconds=_confirm(request, unit),
+            build_on=request.build_on or unit.system.build_on,
         )
         system = await self._looked(system, unit, target, facts)
         return Plan(
@@ -156,6 +157,10 @@ class SystemPlanner:
                 )
             if self._parts.workshop is None and self._parts.read_only == "":
                 raise RefusedError("there is no Nix on this workstation to build it with")
+            if system.build_on is BuildOn.HERE:
+                why, ways = await builders.why_not(runner, self._parts.nix, unit.arch)
+                if why:
+                    raise RefusedError(why, ways)
             return system.model_copy(update={"build": True})
         missing = await absent(runner, target, here)
         size = sum(here[path] for path in missing)
@@ -229,9 +234,12 @@ def _room(unit: Unit, facts: Facts, size: int) -> None:
 
 def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]:
     path = system.nar_id
-    build = [f"nix-store --realise {system.drv}"] if system.build else []
     url = store_url(target, unit.type.value)
-    copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.away else []
+    build = [f"nix-store --realise {system.drv}"] if system.build else []
+    if system.build and system.build_on is BuildOn.UNIT:
+        build.insert(0, f"nix copy --derivation --to '{url}' {system.drv}")
+    there = system.build and system.build_on is BuildOn.UNIT
+    copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.away and not there else []
     if unit.type is UnitType.DARWIN:
         return (*build, *copy, f"{path}/activate", f"nix-env --profile {PROFILE} --set {path}")
     keep = [f"nix-env --profile {PROFILE} --set {path}", f"{path}/bin/switch-to-configuration boot"]
@@ -244,7 +252,8 @@ def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
     if system.current == system.nar_id and system.profile == system.nar_id:
         notes.append(f"{unit.name} runs it already: nothing would be changed")
     if system.build:
-        notes.append("it is not built yet: what it would change is known when it is (prepare)")
+        where = " on the unit itself" if system.build_on is BuildOn.UNIT else ""
+        notes.append(f"it is not built yet: what it would change is known when it is, by prepare{where}")
     if system.mode is Mode.BOOT:
         notes.append("not protected: nothing is tried before the next boot, and nothing returns by itself")
     elif system.confirm_seconds:

@@ -6,7 +6,7 @@ import asyncio
 
 from clavel_tui.domain.operation import Plan, Verb
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.domain.system import SystemPlan
+from clavel_tui.domain.system import BuildOn, SystemPlan
 from clavel_tui.domain.unit import Unit
 from clavel_tui.nix import NixError, Workshop
 from clavel_tui.nix.closures import absent
@@ -15,7 +15,7 @@ from clavel_tui.nix.system_job import system_bundle
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.run import Run
 from clavel_tui.remote.errors import RemoteError
-from clavel_tui.remote.target import LOCAL
+from clavel_tui.remote.target import LOCAL, Target
 
 
 class SystemRun:
@@ -74,6 +74,9 @@ class SystemRun:
             raise NixError("this console has no Nix to build and copy with")
         async with self._run.flushing():
             if not await self._here(path):
+                if self._system.build_on is BuildOn.UNIT:
+                    await self._build_there(workshop, target)
+                    return
                 await self._build(workshop)
             if target.address == LOCAL:  # its store is this one
                 return
@@ -84,16 +87,28 @@ class SystemRun:
 
     async def _build(self, workshop: Workshop) -> None:
         """A derivation that was collected as garbage is written again by the evaluator, from the very revision."""
+        drv = await self._derivation(workshop)
+        await workshop.build(drv, self._unit.name, self._out)
+        if not await self._here(self._system.nar_id):
+            raise NixError(f"the build of {self._system.label} made another path than {self._system.nar_id}")
+        self._parts.checkpoint("built")
+
+    async def _build_there(self, workshop: Workshop, target: Target) -> None:
+        drv, path = await self._derivation(workshop), self._system.nar_id
+        await workshop.build_there(drv, path, target, self._unit.type.value, self._out)
+        if await absent(self._parts.runner, target, [path]):
+            raise NixError(f"the build of {self._system.label} made another path than {path}")
+        self._parts.checkpoint("built")
+
+    async def _derivation(self, workshop: Workshop) -> str:
+        """What it is built from, in this workstation's store."""
         drv = self._system.drv
         if not drv:
             raise NixError(f"{self._system.label} is nowhere any more, and nothing says how it was built")
         self._run.tell("step", "build")
         if self._system.url and not await self._here(drv):
             await workshop.instantiate(self._system.url, self._system.attribute, self._out)
-        await workshop.build(drv, self._unit.name, self._out)
-        if not await self._here(self._system.nar_id):
-            raise NixError(f"the build of {self._system.label} made another path than {self._system.nar_id}")
-        self._parts.checkpoint("built")
+        return drv
 
     async def _here(self, path: str) -> bool:
         """Whether the path is valid on this workstation."""

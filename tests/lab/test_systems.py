@@ -455,3 +455,18 @@ def test_garbage_is_told_and_collected_and_what_was_deployed_last_is_kept(fleet:
     assert "system-1-link" not in h1.exec("ls /nix/var/nix/profiles").stdout
     fleet.change("rollback", "--unit", "h1", "--to", first).ends(SUCCEEDED)
     assert runs(h1) == first
+
+
+def test_a_unit_builds_its_own_system_and_what_nothing_builds_is_said_before(fleet: Fleet) -> None:
+    h1 = fleet.lab.hosts[0]
+    wanted = fleet.new("h1", "24.11.2", motd="built there")
+    fleet.change("deploy", "h1", "--build-on", "unit").ends(SUCCEEDED)
+    assert (runs(h1), profile(h1)) == (wanted, wanted)
+    assert fleet.nix("path-info", wanted, check=False).returncode  # the workstation never had it
+    assert wanted.rpartition("/")[2] in h1.exec("ls /nix/var/nix/gcroots/clavel").stdout
+
+    fleet.console.unit("h3", type="nixos", arch="aarch64-linux")
+    fleet.new("h3", "24.11.2", system="aarch64-linux")
+    refused = fleet.console.run("deploy", "h3", "--dry-run").ends(REFUSED)
+    assert "nothing here builds for aarch64-linux: this workstation is x86_64-linux" in refused.err
+    assert all(way in refused.err for way in ("--build-on unit", "`builders` of nix.conf", "emulate"))
