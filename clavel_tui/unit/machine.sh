@@ -32,13 +32,13 @@ reboot() {
 go_down() {
     if [ -d "$root/run/systemd/system" ]; then
         run systemctl reboot
-    elif have reboot; then
-        run reboot
-    elif have busybox; then
-        run busybox reboot
-    else
-        run shutdown -r now
+        return
     fi
+    # Where init is busybox's own, another system's `reboot` may stand beside it, and asks somebody who is not there.
+    case $(readlink "$root/proc/1/exe") in
+    *busybox*) run busybox reboot ;;
+    *) if have reboot; then run reboot; else run shutdown -r now; fi ;;
+    esac
 }
 
 job_mend() {
