@@ -25,7 +25,9 @@ reboot() {
     step reboot
     say "it goes down now"
     go_down || finish failed "it could not be told to go down"
-    sleep "$boot_s"
+    # The order to end reaches a `sleep` as well, and must not be taken for the end of the wait.
+    reboot_end=$(($(uptime_s) + boot_s))
+    while [ "$(uptime_s)" -lt "$reboot_end" ]; do sleep 2; done
     finish failed "it was told to go down, and has not for $boot_s s"
 }
 
