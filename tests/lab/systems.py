@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,16 +110,18 @@ class Fleet:
 
     def begin(self) -> dict[str, str]:
         """Each host runs its first system, put there by hand, and knows nothing of clavel-tui; returns their paths."""
-        firsts = {}
-        for host in self.lab.hosts:
-            firsts[host.name] = path = self.built(host.name)
-            self.nix("copy", "--to", f"ssh://{host.name}", path)
-            host.exec(f"rm -rf /var/lib/clavel /nix/var/nix/gcroots/clavel {PROFILE}-*-link {PROFILE} /etc/static.d")
-            host.exec(f"nix-env -p {PROFILE} --set {path} && {path}/bin/switch-to-configuration switch")
-            host.exec(f"ln -sfn {path} /run/booted-system")
-            if self.lab.plan.systemd:  # else what a fault left failed would make the first system no good one
-                host.exec("systemctl reset-failed")
-        return firsts
+        with ThreadPoolExecutor(len(self.lab.hosts)) as threads:
+            return dict(threads.map(self._begin, self.lab.hosts))
+
+    def _begin(self, host: Host) -> tuple[str, str]:
+        path = self.built(host.name)
+        self.nix("copy", "--to", f"ssh://{host.name}", path)
+        host.exec(f"rm -rf /var/lib/clavel /nix/var/nix/gcroots/clavel {PROFILE}-*-link {PROFILE} /etc/static.d")
+        host.exec(f"nix-env -p {PROFILE} --set {path} && {path}/bin/switch-to-configuration switch")
+        host.exec(f"ln -sfn {path} /run/booted-system")
+        if self.lab.plan.systemd:  # else what a fault left failed would make the first system no good one
+            host.exec("systemctl reset-failed")
+        return host.name, path
 
     def change(self, verb: str, *words: str) -> Any:  # noqa: ANN401  an Answer
         """A confirmed command whose answer is JSON."""
