@@ -49,24 +49,33 @@ quick() {
     said=$(eval "$frag_text" 2>/dev/null </dev/null) || code=$?
 }
 
-# versions: of the two programs that take longer to say theirs than all else to be looked at; asked again when a file is
-# another one. One that did not answer is asked again the next time.
-versions() {
-    have docker || have nix || return 0
-    # shellcheck disable=SC2046,SC2086  # a program that is missing is no word, and plugins are several
-    versions_now=$(ls -lLd $(command -v docker) $(command -v nix) $plugins 2>/dev/null)
-    [ "$versions_now" != "$versions_seen" ] || return 0
-    versions_seen=$versions_now
-    CLAVEL_COMPOSE='' CLAVEL_NIX=''
-    if have docker; then CLAVEL_COMPOSE=$(limit 4 docker compose version --short 2>/dev/null) || versions_seen=; fi
-    if have nix; then CLAVEL_NIX=$(limit 4 nix --version 2>/dev/null) || versions_seen=; fi
+# version_of NAME FILES CMD...: what CMD says, in $version; asked again when one of the files is another one, or when it did
+# not answer. `nix --version` and `docker compose version` take longer than all else that is looked at.
+version_of() {
+    version_n=$1
+    # shellcheck disable=SC2086  # several files
+    version_now=$(ls -lLd $2 2>/dev/null)
+    shift 2
+    eval "version=\$version_$version_n version_was=\$version_was_$version_n"
+    [ -z "$version" ] || [ "$version_now" != "$version_was" ] || return 0
+    version=$(limit 4 "$@" 2>/dev/null </dev/null) || version=
+    eval "version_$version_n=\$version version_was_$version_n=\$version_now"
+}
+
+version_docker='' version_nix='' version_was_docker='' version_was_nix=''
+plugins=
+for plugins_d in "${HOME:-/root}/.docker" /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
+    [ ! -e "$plugins_d/cli-plugins/docker-compose" ] || plugins="$plugins $plugins_d/cli-plugins/docker-compose"
+done
+
+versions() { # versions FRAGMENT: those that it tells
+    case $1 in
+    docker) version_of docker "$(command -v docker) $plugins" docker compose version --short && CLAVEL_COMPOSE=$version ;;
+    nixos) have nix && version_of nix "$(command -v nix)" nix --version && CLAVEL_NIX=$version ;;
+    *) return 0 ;;
+    esac
     export CLAVEL_COMPOSE CLAVEL_NIX
 }
-plugins=
-for versions_d in "${HOME:-/root}/.docker" /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
-    [ ! -e "$versions_d/cli-plugins/docker-compose" ] || plugins="$plugins $versions_d/cli-plugins/docker-compose"
-done
-versions_seen=
 
 while IFS= read -r ask; do
     case $ask in
@@ -74,8 +83,8 @@ while IFS= read -r ask; do
     "probe "*) nonce=${ask#probe } ;;
     *) continue ;;
     esac
-    versions
     add "<< $nonce"
+    answered=
     for frag in $fragments; do
         name=${frag%%:*}
         seconds=${frag#*:}
@@ -92,7 +101,10 @@ $frag_text" clavel "$@" 2>/dev/null </dev/null
             add ''
         fi
         add "=. $name $code"
+        [ "$code" != 0 ] || answered="$answered $name"
     done
     add ">> $nonce"
     show
+    # For the next time, when nobody waits: a fragment whose version is not known asks for it itself.
+    for name in $answered; do versions "$name"; done
 done
