@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Callable
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.outcome import EXIT_CODES, WORDS
@@ -181,7 +182,7 @@ def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         parser.add_argument("--tag", action="append", metavar="TAG", help="units with this tag; said again: with all of them")
         if name == "gc":
             what = "remove all generations but the newest N first; else they all stay"
-            parser.add_argument("--keep-generations", type=_some, metavar="N", dest="keep", help=what)
+            parser.add_argument("--keep-generations", type=_within(1, 1000), metavar="N", dest="keep", help=what)
         parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
         parser.add_argument("--dry-run", action="store_true", help="preview only")
         parser.add_argument("--reason", help="why; kept in the journal")
@@ -197,10 +198,14 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--stack", default="", metavar="STACK", help="update this stack of them, not their systems")
     parser.add_argument("--mode", choices=("switch", "test", "boot"), help="as for `deploy`")
     _building(parser)
-    parser.add_argument("--canary", type=_count, metavar="N", help="so many go first; 0: none (else as fleet.toml says, or 1)")
+    parser.add_argument(
+        "--canary", type=_within(0, 1000), metavar="N", help="so many go first; 0: none (else as fleet.toml says, or 1)"
+    )
     parser.add_argument("--wave", type=_wave, metavar="N|N%", help="so many at a time behind them (25%%)")
-    parser.add_argument("--soak", type=_count, metavar="SECONDS", help="how long a wave is watched before the next begins (60)")
-    parser.add_argument("--stop-at", type=_count, metavar="K", help="with so many failures nothing more is begun (1)")
+    parser.add_argument(
+        "--soak", type=_within(0, 24 * HOUR), metavar="SECONDS", help="how long a wave is watched before the next begins (60)"
+    )
+    parser.add_argument("--stop-at", type=_within(1, 1000), metavar="K", help="with so many failures nothing more is begun (1)")
     parser.add_argument("--on-stop", choices=("leave", "return"), help="what becomes of those done then (leave)")
     told = parser.add_mutually_exclusive_group()
     told.add_argument("--show", metavar="ID", help="how a rollout stands, unit by unit")
@@ -219,16 +224,15 @@ def _building(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--build-on", choices=("here", "unit"), help=text)
 
 
-def _some(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 1000:  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to 1000")
-    return int(text)
+def _within(least: int, most: int) -> Callable[[str], int]:
+    """A number of that range, as argparse takes it."""
 
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {least} to {most}")
+        return int(text)
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 24 * HOUR:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {24 * HOUR}")
-    return int(text)
+    return number
 
 
 def _wave(text: str) -> str:

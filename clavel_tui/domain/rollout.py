@@ -10,7 +10,7 @@ from pydantic import Field
 
 from clavel_tui.domain.health import Health, Level
 from clavel_tui.domain.model import Model
-from clavel_tui.domain.operation import Operation, Plan, State
+from clavel_tui.domain.operation import Operation, Plan, Request, State
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.waves import RolloutSettings, sizes
 
@@ -74,6 +74,20 @@ def wave_names(plans: Sequence[Plan], settings: RolloutSettings) -> list[list[st
 
 BACK = "return"
 """Of the ids of what brings a unit back."""
+ATTEMPTS = 8
+"""So often one is begun that never came to its unit: each is an operation of its own."""
+NOT_THERE = {Outcome.NEVER_STARTED, Outcome.CANCELLED}
+"""Nothing was changed on the unit: whoever takes the rollout up begins it again."""
+
+
+def attempts(parent: str, plan: Plan) -> list[str]:
+    """The ids of all the times that it may be begun."""
+    return [child(parent, plan, f"again {n}" if n else "") for n in range(ATTEMPTS)]
+
+
+def named(request: Request) -> str:
+    """How a rollout names one of its parts: `cinnabar`, `cinnabar web`."""
+    return f"{request.unit} {request.stack}".strip()
 
 
 def failed(operation: Operation | None) -> bool:
@@ -97,9 +111,9 @@ _UNSURE = {Outcome.FAILED, Outcome.INTERRUPTED, Outcome.UNKNOWN, None}
 
 
 def verdict(rollout: Rollout, done: Mapping[str, Operation], back: Mapping[str, Operation], failures: Collection[str]) -> Outcome:
-    """How a rollout has ended that nobody aborted. ``back``: what brought units back, by the ids of the operations undone."""
+    """How a rollout has ended that nobody aborted. Both by the parts' names."""
     outcomes = [operation.outcome for operation in done.values()]
-    if len(done) == len(rollout.plans) and not failures:
+    if len(done) == len(rollout.plans) and not failures and not back:
         return Outcome.NO_CHANGE if set(outcomes) == {Outcome.NO_CHANGE} else Outcome.SUCCEEDED
     returned = {ident for ident, operation in back.items() if operation.outcome in GOOD}
     standing = [ident for ident, operation in done.items() if operation.outcome in CHANGED and ident not in returned]

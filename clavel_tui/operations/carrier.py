@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ from clavel_tui.domain.errors import RefusedError, StoreRefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.rollout import Rollout
-from clavel_tui.domain.system import SystemPlan
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.history import JournalError
 from clavel_tui.inventory import files_sum, stack_files
@@ -23,6 +22,7 @@ from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.run import Run
 from clavel_tui.operations.system_run import SystemRun
 from clavel_tui.operations.watch import Watch
+from clavel_tui.remote.bundle import Bundle
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.jobs import JobClient
 
@@ -38,7 +38,9 @@ class Carrier:
         self._watch = watch
         self._runs: dict[str, asyncio.Task[None]] = {}
         self._turns: dict[str, asyncio.Lock] = {}
-        self._preparing: dict[str, SystemRun] = {}
+        self._preparing: dict[str, Callable[[], bool]] = {}
+        """Of an operation whether nothing was started on its unit yet: until then it is stopped here."""
+        self._beginning: set[str] = set()
 
     async def submit(self, plan: Plan, reason: str = "", *, ident: str = "", parent: str = "") -> str:
         """Starts what was confirmed. ``ident``: of its own making, for one that a rollout (``parent``) begins just once.
@@ -57,20 +59,22 @@ class Carrier:
                 raise RefusedError(f"the files of {stack.name} have changed since they were previewed", "look at them again")
         operation = await self.begin(plan.request, reason, born=plan.born, ident=ident, parent=parent)
         run = Run(self._parts, jobs, self._watch, unit, operation)
+        self._preparing[operation.id] = lambda: not run.begun
         if stack:
             bundle = stack_bundle(operation.id, plan, stack, operation.origin, self._parts.clock.wall(), files)
             self.track(operation.id, unit.name, run.from_the_start(bundle))
         elif plan.system:
-            self._track_system(run, unit, plan, plan.system)
+            deploying = SystemRun(self._parts, run, unit, plan, plan.system)
+            self.track(operation.id, unit.name, deploying.carry())
         else:
             bundle = machine_bundle(operation.id, plan, unit, operation.origin, self._parts.clock.wall())
-            self.track(operation.id, unit.name, run.from_the_start(bundle, plan.excused))
+            self.track(operation.id, unit.name, self._machine(run, bundle, plan.excused))
         return operation.id
 
-    def _track_system(self, run: Run, unit: Unit, plan: Plan, system: SystemPlan) -> None:
-        deploying = SystemRun(self._parts, run, unit, plan, system)
-        self._preparing[run.operation.id] = deploying
-        self.track(run.operation.id, unit.name, deploying.carry())
+    @staticmethod
+    async def _machine(run: Run, bundle: Bundle, excused: tuple[str, ...]) -> None:
+        """What fails from here before a reboot is no fault of it."""
+        await run.from_the_start(bundle, (*excused, *sorted(await run.failing_outside())))
 
     async def begin(
         self, request: Request, reason: str, *, born: str = "", ident: str = "", parent: str = "", rollout: Rollout | None = None
@@ -87,9 +91,11 @@ class Carrier:
             parent=parent,
         )
         self._parts.checkpoint("planned")
+        self._beginning.add(operation.id)  # seen in the journal before it is carried, it is nobody's orphan
         try:
             await self._parts.journal.begin(operation, rollout)
         except JournalError as error:
+            self._beginning.discard(operation.id)
             raise StoreRefusedError(f"{error.text}; nothing was changed", error.hint) from error
         return operation
 
@@ -102,11 +108,12 @@ class Carrier:
                 await work
 
         self._runs[ident] = asyncio.create_task(limited())
+        self._beginning.discard(ident)
 
     def carries(self, ident: str) -> bool:
         """Whether this console is at it now."""
         task = self._runs.get(ident)
-        return task is not None and not task.done()
+        return ident in self._beginning or (task is not None and not task.done())
 
     async def wait(self, ident: str) -> Operation:
         """Returns when the operation is settled, or left unknown because its unit cannot be reached."""
@@ -127,7 +134,7 @@ class Carrier:
         found = await self._parts.journal.operation(ident)
         if found is None or found.state is State.SETTLED:
             return "that operation has ended already"
-        preparing = found.id in self._preparing and self._preparing[found.id].preparing
+        preparing = self.carries(found.id) and self._preparing.get(found.id, lambda: False)()
         if preparing or found.request.verb in HERE:
             return await self._stop_here(found.id)
         try:

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.domain.rollout import BACK, CHANGED, GOOD, Rollout, Word, child, failed, ills, verdict
+from clavel_tui.domain.rollout import (
+    BACK,
+    CHANGED,
+    GOOD,
+    NOT_THERE,
+    Rollout,
+    Word,
+    attempts,
+    child,
+    failed,
+    ills,
+    named,
+    verdict,
+)  # fmt: skip
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.waves import OnStop
 from clavel_tui.history import JournalError
@@ -19,6 +32,7 @@ from clavel_tui.operations.carrier import Carrier
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.planner import Planner
 from clavel_tui.operations.watch import Watch
+from clavel_tui.remote.errors import RemoteError
 
 LISTEN_S = 0.5
 """Between two looks for a word of a person: it may come from another console, by way of the journal."""
@@ -58,8 +72,17 @@ class RolloutRun:
                     await self._soak(number)
                 if await self._may_begin():
                     await self._step(f"wave {number} of {len(self._rollout.waves)}")
-                await asyncio.gather(*(self._one(plan) for plan in wave))  # stopped or not: some may have begun before
+                await self._wave(wave)  # stopped or not: some may have begun before
             await self._end()
+
+    async def _wave(self, wave: Sequence[Plan]) -> None:
+        """What ends one of them ends them all: nobody would hear a stop any more. Their jobs go on, on their units."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for plan in wave:
+                    group.create_task(self._one(plan))
+        except* JournalError as errors:
+            raise errors.exceptions[0] from None
 
     # ---- words of people
 
@@ -114,24 +137,39 @@ class RolloutRun:
     def _stopped(self) -> bool:
         return self._aborted or len(self._failures) >= self._rollout.settings.stop_at
 
+    @property
+    def _returns(self) -> bool:
+        """What is done is to be brought back."""
+        return self._stopped and self._rollout.settings.on_stop is OnStop.RETURN
+
     # ---- one unit
 
     async def _one(self, plan: Plan) -> None:
         """One unit of a wave, to its end; one that another console began is waited for."""
-        ident = child(self._operation.id, plan)
+        name = named(plan.request)
         async with self._places:
-            known = await self._parts.journal.some([ident])
-            if not known and not await self._may_begin():
-                return
             try:
-                if not known:
-                    await self._carrier.submit(plan, self._operation.origin.reason, ident=ident, parent=self._operation.id)
-                operation = await self._ended(ident)
-            except ClavelError as error:
-                await self._fail(plan.request.unit, error.text)
+                operation = await self._carried(plan)
+            except (ClavelError, RemoteError, OSError) as error:
+                await self._fail(name, getattr(error, "text", str(error)))
                 return
-        if failed(operation):
-            await self._fail(plan.request.unit, f"{operation.word}: {operation.text}")
+        if operation and failed(operation):
+            await self._fail(name, f"{operation.word}: {operation.text}")
+
+    async def _carried(self, plan: Plan) -> Operation | None:
+        """None where nothing more is begun. What a console left before it came to its unit is begun again."""
+        idents = attempts(self._operation.id, plan)
+        known = await self._parts.journal.some(idents)
+        last = next((ident for ident in reversed(idents) if ident in known), None)
+        if last:
+            operation = await self._ended(last)
+            if operation.outcome not in NOT_THERE or named(plan.request) in self._failures or last == idents[-1]:
+                return operation
+        if not await self._may_begin():
+            return None
+        ident = idents[idents.index(last) + 1] if last else idents[0]
+        await self._carrier.submit(plan, self._operation.origin.reason, ident=ident, parent=self._operation.id)
+        return await self._ended(ident)
 
     async def _ended(self, ident: str) -> Operation:
         """Also of one whose console died: the carrier takes it over, and then it is waited for here."""
@@ -142,29 +180,32 @@ class RolloutRun:
             await self._carrier.reconcile()
             await self._parts.clock.sleep(LISTEN_S)
 
-    async def _fail(self, unit: str, why: str) -> None:
-        if unit not in self._failures:
-            self._failures[unit] = clean(why)
-            await self._parts.journal.record([(FAILURE, self._operation.id, unit, clean(why))])
+    async def _fail(self, name: str, why: str) -> None:
+        if name not in self._failures:
+            self._failures[name] = clean(why)
+            await self._parts.journal.record([(FAILURE, self._operation.id, name, clean(why))])
             async with self._words:
                 self._words.notify_all()  # what is paused need not wait for what will not be begun
 
     async def _children(self) -> dict[str, Operation]:
-        return await self._parts.journal.some(child(self._operation.id, plan) for plan in self._rollout.plans)
+        """By the names of their plans, of each the last that was begun."""
+        of = {ident: named(plan.request) for plan in self._rollout.plans for ident in attempts(self._operation.id, plan)}
+        found = await self._parts.journal.some(of)
+        return {name: found[ident] for ident, name in of.items() if ident in found}
 
     # ---- the gate
 
     async def _soak(self, number: int) -> None:
         """Watches those that are done, at least once; not again where the next wave had begun before."""
         children = await self._children()
-        begun = [plan for plan in self._rollout.plans if child(self._operation.id, plan) in children]
+        begun = [plan for plan in self._rollout.plans if named(plan.request) in children]
         if self._stopped or len(begun) > sum(len(wave) for wave in self._rollout.waves[: number - 1]):
             return
         idle = all(operation.outcome is Outcome.NO_CHANGE for operation in children.values())
         left = 0.0 if idle else float(self._rollout.settings.soak_seconds)
         await self._step(f"watching before wave {number} of {len(self._rollout.waves)}, {left:.0f} s")
         while not self._stopped:
-            await asyncio.gather(*(self._look(plan, children[child(self._operation.id, plan)]) for plan in begun))
+            await asyncio.gather(*(self._look(plan, children[named(plan.request)]) for plan in begun))
             if left <= 0:
                 return
             await self._rest(min(left, LOOK_S))
@@ -173,21 +214,21 @@ class RolloutRun:
     async def _look(self, plan: Plan, operation: Operation) -> None:
         """A unit that was fine when its operation ended may fall ill behind it."""
         unit = self._carrier.unit(plan.request.unit)
-        if unit.name in self._failures or operation.outcome not in GOOD:
+        if named(plan.request) in self._failures or operation.outcome not in GOOD:
             return
         await self._watch.look(unit)
         state = self._watch.state(unit)
         known = self._rollout.unwell.get(unit.name, ())
         ill = (text for text in ills(state.health) if text not in known)
         if wrong := state.trouble or proof.wrong(state, operation) or "; ".join(ill):
-            await self._fail(unit.name, f"it fell ill behind its operation: {wrong}")
+            await self._fail(named(plan.request), f"it fell ill behind its operation: {wrong}")
 
     # ---- the end
 
     async def _end(self) -> None:
         children = await self._children()
         back: dict[str, Operation] = {}
-        if self._stopped and self._rollout.settings.on_stop is OnStop.RETURN:
+        if self._returns:
             back = await self._return(children)
             children = await self._children()
         outcome = verdict(self._rollout, children, back, self._failures)
@@ -199,10 +240,10 @@ class RolloutRun:
 
     async def _return(self, children: dict[str, Operation]) -> dict[str, Operation]:
         """Those that have changed, each to what ran there before."""
-        changed = [operation for operation in children.values() if operation.outcome in CHANGED and operation.came_from]
+        changed = _changed(children)
         await self._step(f"bringing {len(changed)} back")
-        ended = await asyncio.gather(*(self._bring_back(operation) for operation in changed))
-        return {one.id: back for one, back in zip(changed, ended, strict=True) if back}
+        ended = await asyncio.gather(*(self._bring_back(operation) for operation in changed.values()))
+        return {name: back for name, back in zip(changed, ended, strict=True) if back}
 
     async def _bring_back(self, operation: Operation) -> Operation | None:
         request = Request(
@@ -218,8 +259,8 @@ class RolloutRun:
                 plan = await self._planner.plan(request)
                 await self._carrier.submit(plan, "its rollout was stopped", ident=ident, parent=self._operation.id)
             return await self._ended(ident)
-        except ClavelError as error:
-            await self._note("warn", f"{request.unit} could not be brought back: {error.text}")
+        except (ClavelError, RemoteError, OSError) as error:
+            await self._note("warn", f"{named(request)} could not be brought back: {getattr(error, 'text', error)}")
             return None
 
     def _sentence(self, children: dict[str, Operation], back: dict[str, Operation]) -> str:
@@ -227,9 +268,10 @@ class RolloutRun:
         good = sum(operation.outcome in GOOD for operation in children.values())
         parts = [f"{good} of {all_of_them} done"]
         parts += [f"{unit}: {why}" for unit, why in self._failures.items()]
-        if back:
-            returned = sum(operation.outcome in GOOD for operation in back.values())
-            parts.append(f"{returned} of {len(back)} brought back")
+        if self._returns and (changed := _changed(children)):
+            returned = {name for name, operation in back.items() if operation.outcome in GOOD}
+            not_back = f" (not {', '.join(sorted(changed.keys() - returned))})" if changed.keys() - returned else ""
+            parts.append(f"{len(returned)} of {len(changed)} brought back{not_back}")
         if left := all_of_them - len(children):
             parts.append(f"{left} not begun")
         return clean("; ".join(parts))
@@ -247,3 +289,8 @@ class RolloutRun:
 
     async def _note(self, kind: str, text: str) -> None:
         await self._parts.journal.record([(kind, self._operation.id, "", text)], self._operation)
+
+
+def _changed(children: Mapping[str, Operation]) -> dict[str, Operation]:
+    """Those that there is something to bring back of."""
+    return {name: operation for name, operation in children.items() if operation.outcome in CHANGED and operation.came_from}

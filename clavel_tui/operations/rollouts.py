@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
-from clavel_tui.domain.rollout import BACK, Rollout, Word, child, ills
+from clavel_tui.domain.rollout import BACK, Rollout, Word, attempts, child, ills, named
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import RolloutState, RolloutUnit
 from clavel_tui.operations.carrier import Carrier
@@ -77,24 +77,24 @@ class Rollouts:
         for operation, runner, _ in await self._parts.journal.open_operations():
             orphan = operation.request.verb is Verb.ROLLOUT and not self._carrier.carries(operation.id)
             if orphan and not self._lives_elsewhere(runner) and operation.step != ORPHANED:
-                word = (WORD, operation.id, "", f"{Word.PAUSE.value}: its console ended")
+                word = (WORD, operation.id, "", f"{Word.PAUSE.value} since its console ended")
                 await self._parts.journal.record([word], operation.model_copy(update={"step": ORPHANED}))
 
     async def state(self, ident: str) -> RolloutState:
         """How it stands, unit by unit."""
         operation, rollout = await self._known(ident)
         rows = [(number, plan) for number, wave in enumerate(rollout.waves, 1) for plan in wave]
-        keys = [(child(operation.id, plan), child(operation.id, plan, BACK)) for _, plan in rows]
-        found = await self._parts.journal.some(key for pair in keys for key in pair)
+        keys = [(attempts(operation.id, plan), child(operation.id, plan, BACK)) for _, plan in rows]
+        found = await self._parts.journal.some(key for forth, back in keys for key in (*forth, back))
         events = await self._parts.journal.events(0, operation.id, 20_000)
         failures = {event.unit: event.text for event in events if event.kind == FAILURE}
         units = tuple(
             RolloutUnit(
                 wave=number,
                 request=plan.request,
-                operation=found.get(forth),
+                operation=next((found[ident] for ident in reversed(forth) if ident in found), None),
                 back=found.get(back),
-                failure=failures.get(plan.request.unit, ""),
+                failure=failures.get(named(plan.request), ""),
             )
             for (number, plan), (forth, back) in zip(rows, keys, strict=True)
         )

@@ -179,9 +179,11 @@ class SystemPlanner:
     async def _there(self, target: Target, paths: set[str]) -> dict[str, Closure]:
         """The closures of those that are valid there. What a path needs never changes, so that it is asked only once."""
         valid = paths - await absent(self._parts.runner, target, paths)
-        if unknown := sorted(valid - self._known.keys()):
-            self._remember(await closures(self._parts.runner, target, unknown))
-        return {path: self._known[path] for path in valid if path in self._known}
+        found = {path: self._known[path] for path in valid if path in self._known}
+        if unknown := sorted(valid - found.keys()):
+            found |= await closures(self._parts.runner, target, unknown)
+            self._remember(found)
+        return found
 
     def _remember(self, found: dict[str, Closure]) -> None:
         for path, closure in found.items():

@@ -45,6 +45,10 @@ class SystemRun:
                 raise
             outcome = Outcome.UNREACHABLE if error.kind == "unreachable" else Outcome.FAILED
             await self._run.end(outcome, f"nothing was changed: {error.text}")
+        except OSError as error:  # of the workstation: its disk is full, say
+            if not self.preparing:
+                raise
+            await self._run.end(Outcome.FAILED, f"nothing was changed: {error}")
         except asyncio.CancelledError:
             if self.preparing:
                 await asyncio.shield(self._run.end(Outcome.CANCELLED, "it was stopped before anything was changed"))

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from textual import work
 
 from clavel_tui.domain.errors import ClavelError
-from clavel_tui.domain.operation import Plan, Request, Verb
+from clavel_tui.domain.operation import Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.system import Mode
@@ -237,6 +237,9 @@ class ChangingConsole(Console):
         except ClavelError as error:
             self.notify(error.text, severity="error", timeout=15)
             return
+        if operation.state is State.RUNNING:  # another console carries it, and tells its end
+            self._followed.discard(ident)
+            return
         good = operation.outcome in {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
         self.notify(
             f"{operation.request.sentence}: {operation.word}\n{operation.text}",
@@ -315,7 +318,8 @@ class ChangingConsole(Console):
     async def do_cancel(self) -> None:
         """`c`."""
         unit, _ = self._selected
-        running = self._going_on(unit, or_no_unit=True)
+        # A rollout is aborted where it is looked at, and by nobody who means one unit.
+        running = [o for o in self._going_on(unit, or_no_unit=True) if o.request.verb is not Verb.ROLLOUT]
         if not running or self._client is None:
             self.notify("nothing runs on this unit", severity="warning")
             return

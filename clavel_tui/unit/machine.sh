@@ -8,7 +8,7 @@ boot_s=1200  # a server counts its memory for minutes; by then a reboot that was
 
 job_main() {
     case $verb in
-    reboot) reboot ;;
+    reboot) restart_unit ;;
     gc) collect ;;
     *) finish refused "no verb $verb for a unit" ;;
     esac
@@ -18,8 +18,8 @@ system_path() { [ -e "$1" ] && (cd "$1" && pwd -P) | sed "s|^$root||"; }
 
 # ---------------------------------------------------------------- reboot
 
-# reboot: this job ends with the system that it takes down. What came up is judged by whoever settles it: see job_mend.
-reboot() {
+# restart_unit: this job ends with the system that it takes down. What came up is judged by whoever settles it: see job_mend.
+restart_unit() {
     safe_point
     remember phase=rebooting "asked=$(uptime_s)" || finish refused "the disk of $state is full: nothing was changed"
     step reboot
@@ -77,5 +77,5 @@ collect() {
     collect_from=$(($(wc -c <"$job/log" 2>/dev/null || echo 0)))
     run limit "$gc_s" nix-store --gc || finish failed "nix-store --gc failed: see its last lines"
     collect_said=$(tail -c "+$((collect_from + 1))" "$job/log" | sed -n 's/^[0-9]* out \([0-9]* store paths deleted.*\)/\1/p' | tail -n 1)
-    finish succeeded "${collect_said:-nothing was to be collected}"
+    finish succeeded "${collect_said:-what nobody needs was collected}"
 }

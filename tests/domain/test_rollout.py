@@ -59,6 +59,7 @@ def ended(name: str, outcome: Outcome) -> Operation:
         ("f", "", ["a"], Outcome.FAILED),
         ("sf", "a", ["b"], Outcome.UNITS_FAILED),  # nobody knows what runs on b
         ("ss", "", ["a"], Outcome.UNITS_FAILED),  # it fell ill behind its operation
+        ("ss", "ab", [], Outcome.RETURNED),  # aborted when all was done
         ("", "", ["a"], Outcome.FAILED),  # refused before it was begun
     ],
 )

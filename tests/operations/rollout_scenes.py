@@ -17,7 +17,7 @@ from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.rollout import Rollout, child
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import UnitState
-from clavel_tui.history import MIGRATIONS, Journal
+from clavel_tui.history import MIGRATIONS, Journal, JournalError
 from clavel_tui.operations.parts import Clock
 from clavel_tui.operations.rollout_run import RolloutRun
 from clavel_tui.store import Database
@@ -35,6 +35,8 @@ class Stage:
     """How a unit's operation ends, where not well."""
     ills: dict[str, str] = field(default_factory=dict)
     """What is wrong with a unit when it is looked at behind its operation."""
+    breaks: str = ""
+    """The unit at which the journal fails."""
     waits: set[str] = field(default_factory=set)
     """Units whose operation goes on until `go` is set."""
     lines: list[str] = field(default_factory=list)
@@ -47,6 +49,8 @@ class Stage:
 
     async def submit(self, plan: Plan, reason: str = "", *, ident: str, parent: str) -> str:
         request = plan.request
+        if request.unit == self.breaks:
+            raise JournalError("the disk is full", "")
         if self.ends.get(request.unit) is Outcome.REFUSED:
             raise RefusedError("its files have changed")
         assert not await self.journal.some([ident]), f"{request.sentence} is begun twice"
@@ -328,8 +332,39 @@ async def a_stop_waits_for_what_had_begun(folder: Path, make: Make) -> None:
         await asyncio.wait_for(second, 10)
 
 
+async def what_never_came_to_its_unit_is_begun_again(folder: Path, make: Make) -> None:
+    """Its console died between the journal's row and the unit; nobody's failure, and nothing is brought back for it."""
+    async with play(folder, "abc", make, canary=1, wave="1", on_stop="return") as scene:
+        scene.stage.waits = {"b"}
+        first = scene.run()
+        await scene.until("deploy b")
+        first.cancel()
+        await asyncio.wait([first])
+        scene.stage.tasks.pop(scene.child("b")).cancel()
+        lost = await scene.stage.journal.operation(scene.child("b"))
+        assert lost
+        await scene.stage.journal.settle(lost.ended_with(Outcome.NEVER_STARTED, "it never started", 2.0))
+        scene.stage.waits = set()
+        ended = await scene.end()
+        assert (ended.outcome, ended.text) == (Outcome.SUCCEEDED, "3 of 3 done")
+        assert [line for line in scene.stage.lines if not line.startswith("look")] == [
+            "deploy a", "deploy b", "deploy b", "deploy c",
+        ]  # fmt: skip
+
+
+async def what_ends_one_ends_the_wave(folder: Path, make: Make) -> None:
+    """A journal that can no longer be written: nobody would hear a stop, so nothing more of the wave begins."""
+    async with play(folder, "abcdefghijkl", make, canary=0, wave="100%") as scene:
+        scene.stage.breaks = "c"
+        running = scene.run()
+        await asyncio.wait([running], timeout=10)
+        assert isinstance(running.exception(), JournalError)
+        await asyncio.sleep(0.3)
+        assert len([line for line in scene.stage.lines if line.startswith("deploy")]) < 11
+
+
 SCENARIOS = (
     goes_in_waves, stops_at_a_failure, stops_within_a_wave, brings_back_what_is_done, an_illness_behind_it_counts,
     an_old_illness_does_not, goes_on_below_its_bound, a_refusal_counts, pauses_and_goes_on, aborts, is_taken_up_where_it_was,
-    a_stop_waits_for_what_had_begun,
+    a_stop_waits_for_what_had_begun, what_never_came_to_its_unit_is_begun_again, what_ends_one_ends_the_wave,
 )  # fmt: skip

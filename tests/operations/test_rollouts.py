@@ -70,7 +70,7 @@ async def test_when_its_console_ends_it_waits_for_a_person(places: Places, tmp_p
             assert state.operation.step == "paused: its console ended"
             assert [one.word for one in state.units] == ["succeeded", "not begun"]
             words = [event.text for event in await fleet.operation_events(ident) if event.kind == "word"]
-            assert words == ["pause: its console ended"]
+            assert words == ["pause since its console ended"]
     async with wiring.client() as fleet:
         await fleet.tell_rollout(ident, Word.RESUME)
         await fleet.tell_rollout(ident, Word.ABORT)

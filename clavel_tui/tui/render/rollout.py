@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clavel_tui.domain.operation import Operation, Plan, State, Verb
-from clavel_tui.domain.rollout import failed, wave_names
+from clavel_tui.domain.rollout import failed, named, wave_names
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import RolloutState, RolloutUnit
 from clavel_tui.tui.render.bulk import bulk_lines
@@ -27,9 +27,8 @@ def rollout_lines(plans: Sequence[Plan], left_out: Sequence[str], settings: Roll
 
 def rollout_row(key: str, one: RolloutUnit) -> Row:
     """One unit. What went wrong is what the eye should find first, so it alone has colour beside the outcome."""
-    named = f"{one.request.unit} {one.request.stack}".strip()
     text = Cell(one.text, "plain" if one.failure else "dim")
-    return Row(key, (Cell(f"{one.wave}", "dim"), Cell(named, "head"), _outcome(one), text))
+    return Row(key, (Cell(f"{one.wave}", "dim"), Cell(named(one.request), "head"), _outcome(one), text))
 
 
 def _outcome(one: RolloutUnit) -> Cell:

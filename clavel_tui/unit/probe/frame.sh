@@ -54,7 +54,7 @@ quick() {
 version_of() {
     version_n=$1
     # shellcheck disable=SC2086  # several files
-    version_now=$(ls -lLd $2 2>/dev/null)
+    version_now=$(ls -liLd $2 2>/dev/null)
     shift 2
     eval "version=\$version_$version_n version_was=\$version_was_$version_n"
     [ -z "$version" ] || [ "$version_now" != "$version_was" ] || return 0
