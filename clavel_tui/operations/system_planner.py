@@ -158,7 +158,7 @@ class SystemPlanner:
             if self._parts.workshop is None and self._parts.read_only == "":
                 raise RefusedError("there is no Nix on this workstation to build it with")
             if system.build_on is BuildOn.HERE:
-                why, ways = await builders.why_not(runner, self._parts.nix, unit.arch)
+                why, ways = await builders.why_not(runner, self._parts.nix, system.drv)
                 if why:
                     raise RefusedError(why, ways)
             return system.model_copy(update={"build": True})
