@@ -110,6 +110,7 @@ class Fleet:
 
     def begin(self) -> dict[str, str]:
         """Each host runs its first system, put there by hand, and knows nothing of clavel-tui; returns their paths."""
+        self.built(self.lab.hosts[0].name)  # an empty store is made by one Nix alone
         with ThreadPoolExecutor(len(self.lab.hosts)) as threads:
             return dict(threads.map(self._begin, self.lab.hosts))
 

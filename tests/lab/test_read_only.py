@@ -118,6 +118,9 @@ def words(verb: str, host: str, key: Path) -> list[str]:
         "prepare": [host],
         "diff": [host],
         "generations": [host],
+        "rollout": [host, "--yes"],
+        "reboot": [host, "--yes"],
+        "gc": [host, "--yes"],
     }.get(verb, ["web", "--unit", host, "--yes"])
 
 

@@ -360,7 +360,7 @@ def test_a_key_that_the_unit_does_not_trust_is_refused_and_one_that_it_does_is_t
     h2 = fleet.lab.host("h2")
     before = runs(h2)
     fleet.unit("h2", user="deploy")
-    fleet.new("h2", "24.11.2")
+    fleet.new("h2", "24.11.77")  # of which h2 has nothing yet
     wrong, right = key_pair(fleet, "wrong-1"), key_pair(fleet, "right-1")
     config = fleet.folder / "config/clavel-tui/config.toml"
     said = config.read_text()
