@@ -45,7 +45,8 @@ async def test_a_fragment_that_hangs_is_named_and_the_others_are_there(
     assert seen.kernel.startswith("Linux ")
     assert seen.state == "none"
     assert seen.checks == ()
-    assert abs(seen.clock_skew or 99) < 2
+    # Its clock was read at the beginning, in whole seconds, and is compared with the middle of the look.
+    assert abs(seen.clock_skew or 99) <= seen.took / 2 + 1.1
 
 
 async def test_a_fragment_that_is_broken_does_not_spoil_the_next(here: Target, tools: Path) -> None:
