@@ -1,4 +1,4 @@
-"""`deploy`, `diff`, `generations`, and `rollback` where no stack is named: the whole system of units."""
+"""`deploy`, `diff`, `generations`, `reboot`, `gc`, and `rollback` where no stack is named: the whole system of units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clavel_tui.cli.context import Context
 from clavel_tui.domain.closure import PackageChange
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, Verb
-from clavel_tui.domain.outcome import EXIT_CODES, Outcome
+from clavel_tui.domain.outcome import EXIT_CODES, GOOD, Outcome
 from clavel_tui.domain.system import BuildOn, Mode, base
 from clavel_tui.domain.text import clean, size
 from clavel_tui.domain.unit import Unit
@@ -19,7 +19,6 @@ from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import UnitState
 
 NO_CHANGES = 1
-_GOOD = {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
 
 
 async def deploy(context: Context) -> int:
@@ -65,27 +64,6 @@ async def prepare(context: Context) -> int:
         good = [p for p in plans if not p.refusal]
         done = await asyncio.gather(*(change.carry(client, plan, context) for plan in good))
     return change.report(context, done, refused)
-
-
-async def machine(context: Context) -> int:
-    """`reboot` and `gc`: preview, confirm, run; of each unit for itself."""
-    args = context.args
-    if not args.dry_run:
-        context.refuse_read_only()
-    names = units_meant(context, lambda _unit: True, "anything")
-    reason = clean(args.reason or "", 300)
-    asked = [Request(unit=n, stack="", verb=Verb(args.operation), keep=getattr(args, "keep", None), reason=reason) for n in names]
-    async with context.doors.client() as client:
-        plans = await planned(client, asked)
-        for plan in plans:
-            output.note(f"{plan.title}: refused: {plan.refusal}") if plan.refusal else preview(plan)
-        good = [plan for plan in plans if not plan.refusal]
-        if args.dry_run:
-            return dry_run(context, plans)
-        if good and not args.yes and not output.confirmed(f"{args.verb} {', '.join(p.request.unit for p in good)} now?"):
-            return EXIT_CODES[Outcome.CANCELLED]
-        done = await asyncio.gather(*(change.carry(client, plan, context) for plan in good))
-    return change.report(context, done, [plan for plan in plans if plan.refusal])
 
 
 async def diff(context: Context) -> int:
@@ -161,7 +139,8 @@ async def planned(client: FleetClient, requests: Sequence[Request]) -> list[Plan
 def asked_for(context: Context) -> list[Request]:
     """What the arguments mean, a unit each."""
     args = context.args
-    names = units_meant(context, lambda unit: unit.has_system, "a system")
+    itself = args.operation in {Verb.REBOOT, Verb.GC}
+    names = units_meant(context, lambda unit: itself or unit.has_system, "a system")
     confirm = 0 if getattr(args, "no_confirm", False) else getattr(args, "confirm_timeout", None)
     return [
         Request(
@@ -171,6 +150,7 @@ def asked_for(context: Context) -> list[Request]:
             release=getattr(args, "to", None) or "",
             mode=Mode(getattr(args, "mode", None) or Mode.SWITCH),
             confirm=confirm,
+            keep=getattr(args, "keep", None),
             build_on=BuildOn(args.build_on) if getattr(args, "build_on", None) else None,
             reason=clean(getattr(args, "reason", None) or "", 300),
         )
@@ -196,7 +176,7 @@ async def prepared(client: FleetClient, plans: Sequence[Plan], context: Context)
     """Builds and copies what is not on its unit yet: only then can the unit say what a switch would restart."""
     away = [p for p in plans if p.prepares]
     done = await asyncio.gather(*(change.carry(client, plan.preparation(), context) for plan in away))
-    failed = [operation for operation in done if operation.outcome not in _GOOD]
+    failed = [operation for operation in done if operation.outcome not in GOOD]
     left = {operation.request.unit for operation in failed}
     again = await planned(client, [p.request for p in away if p.request.unit not in left])
     return [*(p for p in plans if p not in away), *again], failed

@@ -26,6 +26,9 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+GOOD = {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
+"""What was asked for is so."""
+
 EXIT_CODES: dict[Outcome, int] = {
     Outcome.SUCCEEDED: 0,
     Outcome.NO_CHANGE: 0,

@@ -11,10 +11,9 @@ from pydantic import Field
 from clavel_tui.domain.health import Health, Level
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.operation import Operation, Plan, Request, State
-from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.waves import RolloutSettings, sizes
 
-GOOD = {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
 CHANGED = {Outcome.SUCCEEDED, Outcome.NEEDS_REBOOT, Outcome.UNITS_FAILED}
 """The unit has, or will have at its next boot, what was rolled out: there is something to bring back."""
 

@@ -9,11 +9,10 @@ from contextlib import asynccontextmanager
 
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
-from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.rollout import (
     BACK,
     CHANGED,
-    GOOD,
     NOT_THERE,
     Rollout,
     Word,
@@ -23,7 +22,7 @@ from clavel_tui.domain.rollout import (
     ills,
     named,
     verdict,
-)  # fmt: skip
+)
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.waves import OnStop
 from clavel_tui.history import JournalError

@@ -9,7 +9,7 @@ from textual import work
 
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Plan, Request, State, Verb
-from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.system import Mode
 from clavel_tui.fleet.client import FleetClient
@@ -240,7 +240,7 @@ class ChangingConsole(Console):
         if operation.state is State.RUNNING:  # another console carries it, and tells its end
             self._followed.discard(ident)
             return
-        good = operation.outcome in {Outcome.SUCCEEDED, Outcome.NO_CHANGE}
+        good = operation.outcome in GOOD
         self.notify(
             f"{operation.request.sentence}: {operation.word}\n{operation.text}",
             severity="information" if good else "warning",
