@@ -37,6 +37,7 @@ async def test_a_fragment_that_hangs_is_named_and_the_others_are_there(
     here: Target, tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(tools / "docker", "sleep 30")
+    program(tools / "nix", "exit 1")
     monkeypatch.setitem(ask.FRAGMENTS, "docker", 1)
     begun = time.monotonic()
     seen = await probe(LocalRunner(Secrets()), UNIT, here)
@@ -47,6 +48,12 @@ async def test_a_fragment_that_hangs_is_named_and_the_others_are_there(
     assert seen.checks == ()
     # Its clock was read at the beginning, in whole seconds, and is compared with the middle of the look.
     assert abs(seen.clock_skew or 99) <= seen.took / 2 + 1.1
+
+
+async def test_a_nix_that_hangs_costs_its_version_only(here: Target, tools: Path) -> None:
+    program(tools / "nix", "sleep 30")
+    seen = await probe(LocalRunner(Secrets()), UNIT, here)
+    assert (seen.nix, seen.silent) == ("", ())
 
 
 async def test_a_fragment_that_is_broken_does_not_spoil_the_next(here: Target, tools: Path) -> None:
