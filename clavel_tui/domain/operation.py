@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
+from clavel_tui.domain import text
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.outcome import WORDS, Outcome
 from clavel_tui.domain.system import BuildOn, Mode, SystemPlan
@@ -53,6 +54,17 @@ class Origin(Model):
     revision: str = ""
     dirty: bool = False
     reason: str = ""
+
+    @property
+    def who(self) -> str:
+        """As units and journals write it."""
+        return text.field(f"{self.operator}@{self.host}")
+
+    def owner_file(self, ident: str, request: Request, now: float, **what: str) -> str:
+        """What a unit tells everybody else while operation ``ident`` holds its lock, KEY=VALUE a line. ``now``: wall clock."""
+        words = {"job": ident, "verb": request.verb.value, **what, "operator": self.who, "since": f"{now:.0f}"}
+        words["reason"] = request.reason or self.reason
+        return "".join(f"{key}={text.field(value)}\n" for key, value in words.items() if value)
 
 
 class Request(Model):

@@ -41,6 +41,8 @@ class SystemSettings(Model):
     activate_seconds: int = Field(900, ge=10, le=7200)
     on_failure: str = Field("return", pattern="^(return|leave)$")
     build_on: BuildOn = BuildOn.HERE
+    secrets: tuple[str, ...] = ()
+    """Files that must be on the unit before a system is activated, beside those that sops-nix, clan and agenix name."""
     keep_roots: int = Field(5, ge=2, le=100)
     """So many deployed closures are kept from the unit's garbage collector, to go back to."""
 
@@ -88,6 +90,8 @@ class SystemPlan(Model):
     dry: bool = False
     """The unit itself was asked what would be restarted."""
     confirm_seconds: int = 0
+    secrets: tuple[str, ...] = ()
+    """Keys that it looks for on the unit and that are not there."""
     reboot: str = ""
     """Why a reboot would be due; empty where none would."""
 

@@ -21,6 +21,11 @@ def clean(text: str, most: int = limits.LINE_CHARS) -> str:
     return kept if len(kept) <= most else kept[: most - 1] + "…"
 
 
+def field(text: str) -> str:
+    """A field of a line parted by tabs, as units keep it."""
+    return clean(text, 300)
+
+
 def short_id(ident: str) -> str:
     """An image ID or digest as people read it: twelve characters, without `sha256:`."""
     return ident.rpartition(":")[2][:12]

@@ -88,6 +88,7 @@ class SystemTable(_File):
     on_failure: str = Field("return", pattern="^(return|leave)$")
     build_on: str = Field("here", pattern="^(here|unit)$")
     keep_roots: int = Field(5, ge=2, le=100)
+    secrets: list[Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/@+-]+$")]] = []
 
 
 Words = Annotated[list[Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]+$")]], Field(default_factory=list)]

@@ -14,10 +14,9 @@ from clavel_tui.operations.system_planner import PROFILE
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.bundle import Bundle, assignments
 from clavel_tui.remote.effects import Query
-from clavel_tui.unit import script
+from clavel_tui.unit import job_files, script
 
 VERBS = {Verb.REBOOT, Verb.GC}
-SCRIPTS = {"job.sh": "job.sh", "lib.sh": "lib.sh", "body.sh": "machine.sh"}
 BOOT_S = 900.0
 """How long a unit may take to come up: a server with much memory counts it for minutes."""
 DEAD_S = 300.0
@@ -92,16 +91,9 @@ def _going(facts: Facts, keep: int | None) -> list[int]:
 
 def machine_bundle(ident: str, plan: Plan, unit: Unit, origin: Origin, now: float) -> Bundle:
     """What job ``ident`` needs on the unit. ``now``: wall clock, for display."""
-    content: dict[str, tuple[bytes, int]] = {name: (script(source).encode(), 0o700) for name, source in SCRIPTS.items()}
+    content = job_files("machine.sh")
     keep = plan.request.keep
     params = {"verb": plan.request.verb.value, "type": unit.type.value, "target": plan.release}
     content["params"] = (assignments({**params, "keep_generations": "" if keep is None else str(keep)}), 0o600)
-    words = {
-        "job": ident,
-        "verb": plan.request.verb.value,
-        "operator": f"{origin.operator}@{origin.host}",
-        "since": f"{now:.0f}",
-        "reason": plan.request.reason or origin.reason,
-    }
-    content["owner"] = ("".join(f"{key}={clean(value, 300)}\n" for key, value in words.items() if value).encode(), 0o600)
+    content["owner"] = (origin.owner_file(ident, plan.request, now).encode(), 0o600)
     return Bundle(content)

@@ -141,12 +141,18 @@ class SystemPlanner:
         there = await self._there(target, {system.current, system.nar_id})
         current = there.get(system.current, {})
         if system.nar_id in there:
-            seen = await system_look.look(runner, target, system.nar_id)
+            seen = await system_look.look(runner, target, system.nar_id, unit.system.secrets)
             services = None
             if self._parts.workshop and unit.type is UnitType.NIXOS and system.mode is not Mode.BOOT:
                 services = await self._parts.workshop.dry_activate(target, system.nar_id)
             diff = compare(current, there[system.nar_id])
-            changes = {"diff": diff, "services": services or (), "dry": services is not None, "reboot": seen.why_reboot}
+            changes = {
+                "diff": diff,
+                "services": services or (),
+                "dry": services is not None,
+                "reboot": seen.why_reboot,
+                "secrets": seen.secrets,
+            }
             return system.model_copy(update=changes)
         here = await self._here(system.nar_id)
         if here is None:
@@ -265,6 +271,8 @@ def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
         notes.append("nobody is waited for: it returns only where the activation or a check on the unit itself fails")
     if system.mode is Mode.TEST:
         notes.append("until the next boot: profile and boot entry stay as they are")
+    if system.secrets:
+        notes.append(f"not on {unit.name}, and it needs them: {', '.join(system.secrets)}")
     if system.reboot:
         notes.append(f"a reboot would be due: {system.reboot}")
     if not system.dry and not system.away and unit.type is UnitType.NIXOS and system.mode is not Mode.BOOT:

@@ -1,12 +1,14 @@
 # shellcheck shell=sh
 # system.sh: the body of a job that makes a unit run a system closure: a new one, or one that it has run before. It is sourced
 # by job.sh, under the unit's lock; `params` has set: target mode type arch expect activate_s check_s grace_s confirm_s checks
-# on_failure keep_n label revision verb operator reason now.
+# on_failure keep_n secrets label revision verb operator reason now.
 #
 # The order is the promise. Both paths are rooted, the new one is activated as `test`, what must hold is looked at, somebody
 # answers over a new connection; only then do profile and boot entry move. So whatever ends this before, a power cut too, the
 # unit comes up with what it ran.
 # shellcheck disable=SC2154
+# shellcheck source=clavel_tui/unit/secrets.sh
+. "$job/files/secrets.sh"
 profile=$root/nix/var/nix/profiles/system
 running=$root/run/current-system
 roots=$root/nix/var/nix/gcroots/clavel
@@ -53,6 +55,18 @@ guard() {
     guard_arch=$(cat "$root$target/system" 2>/dev/null)
     [ -z "$guard_arch" ] || [ -z "$arch" ] || [ "$guard_arch" = "$arch" ] ||
         finish refused "$target is for $guard_arch, and this unit is $arch"
+    has_its_secrets
+}
+
+# has_its_secrets: what the running system looks for in vain as well is not this one's fault, and is only said. What the
+# fleet's own file names has to be there.
+has_its_secrets() {
+    # shellcheck disable=SC2086  # files, as the fleet's own file lists them
+    secrets_new=$(secrets_lacking "$target" $secrets)
+    secrets_bad=$(beyond "$secrets_new" "$(secrets_lacking "$from")")
+    [ -z "$secrets_bad" ] ||
+        finish refused "it needs secrets that are not on this unit: $(commas "$secrets_bad"); put them there first: nothing was changed"
+    [ -z "$secrets_new" ] || warn "not there, as little as for what runs now: $(commas "$secrets_new")"
 }
 
 root_path() { ln -sfn "$1" "$roots/${1##*/}" && durable "$roots"; }

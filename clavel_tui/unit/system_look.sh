@@ -1,7 +1,10 @@
 # shellcheck shell=sh
-# system_look.sh PATH: what a preview reads of a system closure that is on the unit, beside what runs.
+# system_look.sh PATH [FILE...]: what a preview reads of a system closure that is on the unit, beside what runs. FILE: what
+# must be on the unit for it.
 tab=$(printf '\t')
-new=$root$1
+path=$1
+new=$root$path
+shift
 now=$root/run/current-system
 if [ -s "$new/switch-inhibitors" ] && ! cmp -s "$new/switch-inhibitors" "$now/switch-inhibitors"; then
     head -n 20 "$new/switch-inhibitors" | sed "s/^/inhibitor$tab/"
@@ -12,4 +15,5 @@ for part in kernel initrd kernel-modules; do
     here=$(ls -ld "$new/$part")
     [ "${here##* -> }" = "${there##* -> }" ] || printf 'due\t%s\n' "$part"
 done
+secrets_lacking "$path" "$@" | sed "s/^/secret$tab/"
 exit 0

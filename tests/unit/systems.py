@@ -42,7 +42,7 @@ exit CODE
 PARAMS = {
     "verb": "deploy", "mode": "switch", "type": "nixos", "arch": "x86_64-linux", "expect": "", "activate_s": "20",
     "check_s": "2", "grace_s": "0", "confirm_s": "0", "checks": "", "on_failure": "return", "keep_n": "3", "label": "web@2",
-    "revision": "", "now": "1000", "operator": "anna@desk", "reason": "",
+    "secrets": "", "revision": "", "now": "1000", "operator": "anna@desk", "reason": "",
 }  # fmt: skip
 
 
@@ -101,8 +101,8 @@ class SystemUnit:
     def bundle(self, target: str, ident: str, **params: str) -> Bundle:
         """The job of a deployment."""
         whole = self.unit.bundle("", ident, {**PARAMS, "target": target, **params})
-        files = {**whole.files, "body.sh": (self.unit.text("system.sh").encode(), 0o700)}
-        return Bundle(files)
+        texts = {"body.sh": "system.sh", "secrets.sh": "secrets.sh"}
+        return Bundle({**whole.files, **{name: (self.unit.text(source).encode(), 0o700) for name, source in texts.items()}})
 
     def start(self, target: str, ident: str = "j1", **params: str) -> None:
         bundle = self.bundle(target, ident, **params)
