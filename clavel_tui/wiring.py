@@ -115,6 +115,7 @@ class Wiring:
         from clavel_tui.nix import Evaluator, Workshop
         from clavel_tui.operations import InProcessFleet
         from clavel_tui.operations.parts import Clock, Parts
+        from clavel_tui.remote.helper import HelperInstaller
         from clavel_tui.remote.jobs import JobClient, JobScripts
         from clavel_tui.remote.keys import KeyInstaller, KeyScripts
         from clavel_tui.remote.local import LocalRunner
@@ -143,6 +144,7 @@ class Wiring:
             runner=LookingRunner(runner) if read_only else runner,
             jobs=jobs,
             keys=keys,
+            helper=None if read_only else HelperInstaller(runner, script("helper_install.sh")),
             read_only=read_only,
             journal=Journal(database, name, time.time),
             deployments=Deployments(database, time.time),

@@ -1,4 +1,4 @@
-"""`install-key`: a key that may only look."""
+"""`install-key`: a key that may only look. `install-helper`: a login that may deploy, and is not root."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.text import clean
 
+_LOGIN = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 _PUBLIC = re.compile(r"(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/=]{40,}( .*)?")
 
 
@@ -34,6 +35,23 @@ async def install_key(context: Context) -> int:
             return EXIT_CODES[Outcome.CANCELLED]
         where = await client.install_look_key(args.name, key)
     output.as_json({"unit": args.name, "line": line, "done": where}) if context.json else output.result(f"{args.name}: {where}")
+    return 0
+
+
+async def install_helper(context: Context) -> int:
+    """Puts the helper on the unit for a login, after a question."""
+    args = context.args
+    context.refuse_read_only()
+    if not _LOGIN.fullmatch(args.login):
+        raise RefusedError(f"{args.login} is no name of a login")
+    output.note(
+        f"on {args.name}: /opt/clavel-unit, and a line in sudoers: {args.login} ALL=(root) NOPASSWD: /opt/clavel-unit/clavel-unit"
+    )
+    if not args.yes and not output.confirmed("Put it there?"):
+        return EXIT_CODES[Outcome.CANCELLED]
+    async with context.doors.client(settle=False) as client:
+        lines = await client.install_helper(args.name, args.login, args.root)
+    output.as_json({"unit": args.name, "done": list(lines)}) if context.json else output.result("\n".join(lines))
     return 0
 
 

@@ -49,6 +49,12 @@ def build() -> argparse.ArgumentParser:
     key.add_argument("--key", required=True, metavar="FILE.pub", help="the public key")
     key.add_argument("--install", action="store_true", help="put it on the unit, with what it runs; asks before")
     key.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    text = "lets a login without root's rights deploy signed systems: puts the helper and its line in sudoers on the unit"
+    helper = _verb(verbs, "install-helper", text)
+    helper.add_argument("name", metavar="UNIT")
+    helper.add_argument("--login", required=True, help="who may run it there")
+    helper.add_argument("--as", dest="root", default="", metavar="LOGIN", help="the login to put it with: root, or one with sudo")
+    helper.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _verb(verbs, "check", "read the fleet's files without touching a unit")
     completion = verbs.add_parser("completion", help="a script for your shell: `source <(clavel-tui completion bash)`")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))

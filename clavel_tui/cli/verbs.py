@@ -23,6 +23,7 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "unlock": look.unlock,
     "trust": look.trust,
     "install-key": key.install_key,
+    "install-helper": key.install_helper,
     "check": look.check,
     "completion": look.completion,
     "deploy": deploy.deploy,

@@ -36,10 +36,14 @@ class Expected(StrEnum):
 
 
 class Elevate(StrEnum):
-    """How root's rights are had: logged in as root, by sudo without a password, or with one that is asked for."""
+    """How root's rights are had: logged in as root, by sudo without a password, or with one that is asked for.
+
+    ``helper``: not at all. The login may only run what `install-helper` put there: look, and deploy signed systems.
+    """
 
     NONE = "none"
     SUDO = "sudo"
+    HELPER = "helper"
     SUDO_PASSWORD = "sudo-password"  # noqa: S105  a word, not a secret
 
 

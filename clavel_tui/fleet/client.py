@@ -139,6 +139,14 @@ class FleetClient(Protocol):
         """Puts that line on the unit with what it runs; returns where it stands."""
         ...
 
+    async def install_helper(self, unit: str, login: str, root: str) -> Sequence[str]:
+        """Lets a login without root's rights deploy signed systems there.
+
+        ``root``: with whose login it is put, where that is not the unit's own.
+        Returns what was done, and what is left to do, a line each.
+        """
+        ...
+
     async def watch(self) -> None:
         """Goes on looking at every unit until cancelled, and settles what a crash left open."""
         ...

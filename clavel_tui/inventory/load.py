@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
-from clavel_tui.domain.unit import Fleet, Stack, Unit
+from clavel_tui.domain.unit import Elevate, Fleet, Stack, Unit
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.inventory.flakes import sources
 from clavel_tui.inventory.schema import CheckTable, FleetFile, RolloutTable, SourceTable, StackTable, SystemTable, UnitFile
@@ -123,11 +123,27 @@ def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) 
     for n, check in enumerate(said.checks):
         if check.kinds != 1:
             problems.append(Problem(str(file), f"checks.{n}", None, "must say just one of systemd, command, tcp and http"))
+    if said.elevate is Elevate.HELPER:
+        problems.extend(_beyond_the_helper(said, file, stacks))
     return Unit(
         **said.model_dump(exclude={"stacks", "checks"}),
         stacks=tuple(stacks),
         checks=tuple(c.check() for c in said.checks),
     )
+
+
+def _beyond_the_helper(said: UnitFile, file: Path, stacks: Sequence[Stack]) -> Iterator[Problem]:
+    """What would need root's rights, and so cannot be had where the login has not got them."""
+    if stacks:
+        yield Problem(
+            str(file), "elevate", "helper", "cannot be with stacks: a compose file can mount all of the machine; say sudo"
+        )
+    for n, check in enumerate(said.checks):
+        if check.command:
+            right = "is run by root, and the helper runs nobody's commands; say systemd, tcp or http"
+            yield Problem(str(file), f"checks.{n}.command", check.command, right)
+    if said.address == "local":
+        yield Problem(str(file), "elevate", "helper", "is for units that are reached by ssh")
 
 
 def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems: list[Problem]) -> Stack | None:

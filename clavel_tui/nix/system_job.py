@@ -9,10 +9,12 @@ from clavel_tui.domain.unit import Unit
 from clavel_tui.remote.bundle import Bundle, assignments
 from clavel_tui.unit import job_files
 
+LIBRARIES = ("secrets.sh", "vetted.sh")
+
 
 def system_bundle(ident: str, plan: Plan, system: SystemPlan, unit: Unit, origin: Origin, now: float) -> Bundle:
     """What job ``ident`` needs on the unit. ``now``: wall clock, for display."""
-    content = job_files("system.sh", "secrets.sh")
+    content = job_files("system.sh", *LIBRARIES)
     content["params"] = (assignments(_params(plan, system, unit, origin, now)), 0o600)
     content["owner"] = (origin.owner_file(ident, plan.request, now, system=system.label).encode(), 0o600)
     return Bundle(content)

@@ -39,7 +39,7 @@ async def look(runner: QueryRunner, target: Target, path: str, secrets: Sequence
         RemoteError: the unit could not be asked.
     """
     lines: list[str] = []
-    query = Query.script("system_look", script("lib.sh") + script("secrets.sh") + script("system_look.sh"), path, *secrets)
+    query = Query.script("system_look", look_text(), path, *secrets)
     await runner.query(target, query, lines.append)
     rows = [line.partition("\t")[::2] for line in lines]
     return Look(
@@ -47,3 +47,8 @@ async def look(runner: QueryRunner, target: Target, path: str, secrets: Sequence
         inhibitors=tuple(clean(value, 200) for key, value in rows if key == "inhibitor"),
         secrets=tuple(clean(value, 300) for key, value in rows if key == "secret"),
     )
+
+
+def look_text() -> str:
+    """The script of the look."""
+    return script("lib.sh") + script("secrets.sh") + script("system_look.sh")

@@ -19,6 +19,7 @@ from clavel_tui.remote.runner import Runner
 from clavel_tui.remote.target import Target
 from clavel_tui.remote.trust import SshFiles
 
+DRY_ACTIVATE = '"$1/bin/switch-to-configuration" dry-activate 2>&1 </dev/null'
 BUILD_S = 6 * 3600.0
 COPY_S = 2 * 3600.0
 DRY_S = 120.0
@@ -102,8 +103,7 @@ class Workshop:
 
         It may run code of the closure.
         """
-        script = '"$1/bin/switch-to-configuration" dry-activate 2>&1 </dev/null'
-        result = await self.runner.mutate(target, Mutation.script("dry-activate", script, path, timeout=DRY_S))
+        result = await self.runner.mutate(target, Mutation.script("dry-activate", DRY_ACTIVATE, path, timeout=DRY_S))
         return parse_dry(result.out.splitlines()) if result.ok else None
 
     async def _here(self, name: str, words: Sequence[str], timeout: float, on_line: OnLine, **environment: str) -> None:

@@ -14,10 +14,12 @@ from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, Verb
 from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.source import Evaluation, Source
+from clavel_tui.domain.unit import Elevate
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import FleetState, RolloutState, SourceState, UnitState
 from clavel_tui.inventory.flakes import absolute
 from clavel_tui.inventory.watching import source_changes
+from clavel_tui.operations import helper
 from clavel_tui.operations.carrier import Carrier
 from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
@@ -266,6 +268,9 @@ class InProcessFleet:
 
     async def look_key(self, unit: str, key: str) -> str:
         """See FleetClient."""
+        if self._carrier.unit(unit).elevate is Elevate.HELPER:
+            text = f"the login of {unit} has no root's rights: a key that looks with them cannot be its own"
+            raise RefusedError(text, 'say elevate = "sudo" in unit.toml, or use the login\'s own key: it may look already')
         return authorized_line(self._parts.target(self._carrier.unit(unit)), key)
 
     async def install_look_key(self, unit: str, key: str) -> str:
@@ -280,6 +285,18 @@ class InProcessFleet:
             raise unit_error(error) from error
         await self._parts.journal.record([("key", "", unit, f"a read-only key {where}: {' '.join(key.split()[2:])}")])
         return where
+
+    async def install_helper(self, unit: str, login: str, root: str) -> Sequence[str]:
+        """See FleetClient."""
+        found = self._carrier.unit(unit)
+        if self._parts.helper is None:
+            raise self._carrier.read_only()
+        try:
+            lines = await helper.install(self._parts, self._parts.helper, found, login, root)
+        except RemoteError as error:
+            raise unit_error(error) from error
+        await self._parts.journal.record([("helper", "", unit, f"for {login}: {lines[1]}")])
+        return lines
 
     async def watch(self) -> None:
         """See FleetClient."""

@@ -14,6 +14,7 @@ from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.mutes import Mutes
 from clavel_tui.nix import Evaluator, Workshop
 from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.helper import HelperInstaller
 from clavel_tui.remote.jobs import JobClient
 from clavel_tui.remote.keys import KeyInstaller
 from clavel_tui.remote.runner import QueryRunner
@@ -32,8 +33,8 @@ class Clock:
 class Parts:
     """One fleet's parts.
 
-    ``jobs``, ``keys``, ``evaluator`` and ``workshop`` are None in a console that may only look, and ``read_only`` says who
-    wants it so. ``nix``: the program on the workstation.
+    ``jobs``, ``keys``, ``helper``, ``evaluator`` and ``workshop`` are None in a console that may only look, and
+    ``read_only`` says who wants it so. ``nix``: the program on the workstation.
     ``checkpoint`` is told the journal's boundaries as they pass.
     """
 
@@ -51,6 +52,7 @@ class Parts:
     checkpoint: Callable[[str], None] = lambda _name: None
     read_only: str = ""
     keys: KeyInstaller | None = None
+    helper: HelperInstaller | None = None
     evaluator: Evaluator | None = None
     workshop: Workshop | None = None
     nix: str = "nix"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from clavel_tui.domain.facts import Facts
-from clavel_tui.domain.unit import Unit
+from clavel_tui.domain.unit import Elevate, Unit
 from clavel_tui.probe.parse import parse_frame
 from clavel_tui.remote.effects import Query
 from clavel_tui.remote.runner import QueryRunner
@@ -21,9 +21,17 @@ FRAGMENTS: dict[str, int] = {"host": 5, "disks": 4, "systemd": 5, "nixos": 4, "d
 
 def probe_query(unit: Unit) -> Query:
     """The resident script for this unit. Its text differs only where the unit's checks and stacks do."""
-    text = _text(tuple(check.line for check in unit.checks if not check.outside), tuple(FRAGMENTS.items()))
+    checks = tuple(check.line for check in unit.checks if not check.outside)
+    if unit.elevate is Elevate.HELPER:
+        return Query.script("probe", helper_text(), "\n".join(checks), timeout=float(sum(FRAGMENTS.values())))
+    text = _text(checks, tuple(FRAGMENTS.items()))
     args = [part for stack in unit.stacks for part in (stack.name, stack.path)]
     return Query.script("probe", text, *args, timeout=float(sum(FRAGMENTS.values())))
+
+
+def helper_text() -> str:
+    """The script as a unit's helper keeps it: its checks come from outside, and it knows no stack."""
+    return _text((), tuple(FRAGMENTS.items()))
 
 
 @cache
@@ -32,7 +40,8 @@ def _text(checks: tuple[str, ...], fragments: tuple[tuple[str, int], ...]) -> st
     texts = [script("lib.sh"), f"lib_text={shlex.quote(script('lib.sh') + script('stack_lib.sh'))}"]
     texts += [f"frag_{name}={shlex.quote(script(f'probe/{name}.sh'))}" for name, _ in fragments]
     texts.append(f"fragments={shlex.quote(' '.join(f'{name}:{seconds}' for name, seconds in fragments))}")
-    texts.append(f"CLAVEL_CHECKS={shlex.quote(chr(10).join(checks))}\nexport CLAVEL_CHECKS CLAVEL_STATE")
+    said = shlex.quote(chr(10).join(checks)) if checks else '"${CLAVEL_CHECKS:-}"'
+    texts.append(f"CLAVEL_CHECKS={said}\nexport CLAVEL_CHECKS CLAVEL_STATE")
     texts.append(script("probe/frame.sh"))
     return "\n".join(texts)
 

@@ -27,6 +27,11 @@ class Bundle:
         """The hash of the list of hashes: what the start of a job names."""
         return hashlib.sha256(self.sums()).hexdigest()
 
+    def code_sum(self) -> str:
+        """The hash of the list of hashes of what is the same for each job of its kind."""
+        code = {name: file for name, file in self.files.items() if name not in {"params", "owner"}}
+        return Bundle(code).sum()
+
     def tar(self) -> bytes:
         """Owned by root, with plain modes and no times."""
         raw = io.BytesIO()

@@ -6,7 +6,7 @@ from __future__ import annotations
 class RemoteError(Exception):
     """One unit's trouble.
 
-    Kinds: unreachable, lost, timeout, host-key-unknown, host-key-changed, key-refused, sudo, put, start, settle, output.
+    Kinds: unreachable, lost, timeout, host-key-unknown, host-key-changed, key-refused, sudo, helper, put, start, settle, output.
     """
 
     def __init__(self, kind: str, text: str, hint: str = "") -> None:

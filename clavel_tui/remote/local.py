@@ -9,6 +9,7 @@ import signal
 
 from clavel_tui.remote.effects import OUTPUT_MOST, Effect, Mutation, OnLine, Query, Result
 from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.helper import helped
 from clavel_tui.remote.secrets import Secrets
 from clavel_tui.remote.target import Target
 
@@ -48,7 +49,7 @@ class LocalRunner:
         if target.elevate == "sudo-password" and effect.elevated:
             stdin = ((await self._secrets.password(target.name)) or "").encode() + b"\n" + stdin
         process = await asyncio.create_subprocess_exec(
-            *target.command(effect.text, effect.args, elevated=effect.elevated),
+            *(helped(target, effect) or target.command(effect.text, effect.args, elevated=effect.elevated)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from typing import TYPE_CHECKING
 
 from clavel_tui.remote.effects import OUTPUT_MOST, Effect, Mutation, OnLine, Query, Result
 from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.helper import helped
+from clavel_tui.remote.helper import trouble as helper_trouble
 from clavel_tui.remote.pool import Pool
 from clavel_tui.remote.secrets import Secrets
 from clavel_tui.remote.target import Target
@@ -21,7 +24,7 @@ _BEGIN = "-- clavel-tui begins --"
 _MARK = f"\n{_BEGIN}\n".encode()
 SAY = f"printf '\\n%s\\n' '{_BEGIN}'; printf '\\n%s\\n' '{_BEGIN}' >&2\n"
 """What a login's own start-up files said ends here: a talking .bashrc is no part of an answer."""
-_GUARDED = (
+GUARDED = (
     SAY
     + """exec 3<&0 </dev/null
 { cat <&3; trap '' TERM; kill -TERM 0; sleep 1; kill -KILL 0; } >/dev/null 2>&1 &
@@ -126,9 +129,11 @@ class SshRunner:
         import asyncssh
 
         guarded = _is_guarded(effect) and not resident
-        text, args = (_GUARDED, (effect.text, *effect.args)) if guarded else (SAY + effect.text, effect.args)
+        text, args = (GUARDED, (effect.text, *effect.args)) if guarded else (SAY + effect.text, effect.args)
+        words = helped(target, effect) or target.command(text, args, elevated=effect.elevated)
         try:
-            return await connection.create_process(target.line(text, args, elevated=effect.elevated), encoding=None)
+            # sshd hands a line to a shell: the only place where anything is quoted.
+            return await connection.create_process(shlex.join(words), encoding=None)
         except (asyncssh.Error, OSError) as error:
             await self._dropped(target)
             raise RemoteError("unreachable", f"{target.name} opened no channel: {error}", "it is tried again") from error
@@ -179,6 +184,8 @@ class SshRunner:
         return Result(code, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def _sudo_trouble(self, target: Target, said: str) -> RemoteError | None:
+        if target.elevate == "helper":
+            return helper_trouble(target, said)
         if target.elevate == "none" or ("sudo" not in said and "password" not in said and "try again" not in said):
             return None
         if "incorrect password" in said or "no password was provided" in said or "Sorry, try again" in said:

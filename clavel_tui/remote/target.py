@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +24,7 @@ LOCAL = "local"
 
 @dataclass(frozen=True)
 class Target:
-    """One unit as the transport sees it. ``elevate``: none, sudo, or sudo-password."""
+    """One unit as the transport sees it. ``elevate``: none, sudo, sudo-password, or helper: see remote/helper.py."""
 
     name: str
     address: str
@@ -65,7 +64,3 @@ class Target:
                 return ["sudo", "-k", "-S", "-H", "-p", ""]
             case _:
                 return []
-
-    def line(self, text: str, args: Sequence[str], *, elevated: bool) -> str:
-        """The same as one line for sshd: the only place where anything is quoted."""
-        return shlex.join(self.command(text, args, elevated=elevated))

@@ -9,6 +9,8 @@
 # shellcheck disable=SC2154
 # shellcheck source=clavel_tui/unit/secrets.sh
 . "$job/files/secrets.sh"
+# shellcheck source=clavel_tui/unit/vetted.sh
+. "$job/files/vetted.sh"
 profile=$root/nix/var/nix/profiles/system
 running=$root/run/current-system
 roots=$root/nix/var/nix/gcroots/clavel
@@ -43,8 +45,11 @@ store_path() { # what a link means, as this unit names it; empty where there is 
 valid() { limit "$nix_s" nix-store --check-validity "$1" 2>/dev/null; }
 set_profile() { run limit "$nix_s" nix-env --profile "$profile" --set "$1"; }
 
-# guard: a system of the right kind, for this very machine, that could also be left again.
+# guard: a system of the right kind, for this very machine, that could also be left again. Where a login without root's rights
+# asks for it, see helper.sh, not a byte of it is read before it is known to be signed.
 guard() {
+    [ -z "${signed_only:-}" ] || vetted "$target" ||
+        finish refused "$target is not signed by a key which this unit trusts, and has not run here before: nothing was changed"
     case $type in
     darwin) guard_file=darwin-version guard_way=activate ;;
     *) guard_file=nixos-version guard_way=bin/switch-to-configuration ;;

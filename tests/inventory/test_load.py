@@ -248,3 +248,14 @@ def test_nix_reads_the_same_values(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout) == tomllib.loads(file.read_text())
+
+
+def test_what_a_login_without_roots_rights_cannot_have(root: Path, unit: Unit, write: Write) -> None:
+    write("a/compose/web/compose.yaml", "services: {}\n")
+    said = 'elevate = "helper"\n[[checks]]\ncommand = "true"\n[[checks]]\nsystemd = "a.service"\n'
+    unit("a", said)
+    stacks, command = problems(root)
+    assert stacks == (
+        "a/unit.toml: elevate is 'helper': cannot be with stacks: a compose file can mount all of the machine; say sudo"
+    )
+    assert command.startswith("a/unit.toml: checks.0.command is 'true': is run by root, and the helper runs nobody's commands")

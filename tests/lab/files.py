@@ -48,6 +48,7 @@ Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 root ALL=(ALL:ALL) ALL
 ops ALL=(ALL:ALL) NOPASSWD: ALL
 clerk ALL=(ALL:ALL) ALL
+@includedir /etc/sudoers.d
 """
 
 PAM_SUDO = """\

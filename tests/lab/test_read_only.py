@@ -16,7 +16,7 @@ from clavel_tui.compose.ask import _text
 from clavel_tui.domain.commands import COMMANDS
 from clavel_tui.inventory import load_fleet
 from clavel_tui.probe import probe_query
-from clavel_tui.remote.ssh import _GUARDED, SAY
+from clavel_tui.remote.ssh import GUARDED, SAY
 from clavel_tui.unit import script
 
 from .beside import CALM, Scene, beside, scenes
@@ -71,7 +71,7 @@ def strangers(web: Place) -> list[str]:
         *before, text = words[: words.index("-c") + 2]
         assert before[0] == "env"
         resident = text == SAY + probe_query(unit).text
-        query = text == _GUARDED and words[words.index("clavel") + 1] in QUERIES
+        query = text == GUARDED and words[words.index("clavel") + 1] in QUERIES
         if not resident and not query:
             found.append(text[:200])
     return found
@@ -106,6 +106,7 @@ def words(verb: str, host: str, key: Path) -> list[str]:
         "trust": ["--unit", host],
         "check": [],
         "install-key": [host, "--read-only", "--install", "--yes", "--key", str(key)],
+        "install-helper": [host, "--login", "ops", "--yes"],
         "forget": ["web", "--unit", host, "--yes", "--to", "0"],
         "demo": [],
         "init": ["/nowhere", "--host", host, "--yes"],

@@ -362,21 +362,71 @@ def test_a_key_that_the_unit_does_not_trust_is_refused_and_one_that_it_does_is_t
     fleet.unit("h2", user="deploy")
     fleet.new("h2", "24.11.77")  # of which h2 has nothing yet
     wrong, right = key_pair(fleet, "wrong-1"), key_pair(fleet, "right-1")
+    with trusting(h2, right[1]):
+        with signing(fleet, wrong[0]):
+            answer = fleet.console.run("prepare", "h2", "--json").ends(FAILED)
+        assert "h2 does not trust the key that signed it" in answer.text
+        with signing(fleet, right[0]):
+            fleet.console.run("prepare", "h2", "--json").ends(SUCCEEDED)
+        assert runs(h2) == before
+
+
+def test_a_login_with_the_helper_deploys_what_is_signed_and_nothing_else(fleet: Fleet) -> None:
+    h2 = fleet.lab.host("h2")
+    first = runs(h2)
+    secret, public = key_pair(fleet, "right-1")
+    try:
+        with trusting(h2, public), signing(fleet, secret):
+            said = fleet.console.run("install-helper", "h2", "--login", "deploy", "--yes").ends(SUCCEEDED)
+            assert "/etc/sudoers.d/clavel-unit-1501 lets deploy run it as root" in said.out
+            fleet.unit("h2", user="deploy", elevate="helper")
+            (seen,) = fleet.console.run("units", "--unit", "h2", "--json").ends(SUCCEEDED).json["units"]
+            assert (seen["name"], seen["health"]) == ("h2", "ok"), seen
+            second = fleet.new("h2", "24.11.78", payloadMiB=1)
+            fleet.change("deploy", "h2").ends(SUCCEEDED)
+            assert (runs(h2), profile(h2), boots(h2)) == (second, second, second)
+            fleet.change("rollback", "--unit", "h2").ends(SUCCEEDED)  # what has run there needs no signature
+            assert (runs(h2), profile(h2), boots(h2)) == (first, first, first)
+            fleet.console.run("gc", "h2", "--yes").ends(SUCCEEDED)
+        fleet.new("h2", "24.11.79")
+        with trusting(h2, public):
+            answer = fleet.console.run("prepare", "h2", "--json").ends(FAILED)
+            assert "h2 takes no unsigned paths from deploy" in answer.text
+            fleet.unit("h2")
+            fleet.console.run("prepare", "h2").ends(SUCCEEDED)  # root may bring it, and the login may not run it
+            fleet.unit("h2", user="deploy", elevate="helper")
+            answer = fleet.console.run("deploy", "h2", "--yes", "--json").ends(FAILED)
+            assert "is not signed by a key which this unit trusts" in answer.text
+        assert runs(h2) == first
+        for words in ("id", "sh -c id", "/opt/clavel-unit/../../bin/sh", "cat /etc/shadow"):
+            assert fleet.lab.ssh("h2", f"sudo -n {words}", user="deploy", check=False).returncode == 1, words
+        assert fleet.lab.ssh("h2", "sudo -n /opt/clavel-unit/clavel-unit sh x", user="deploy", check=False).returncode == 77
+    finally:
+        h2.exec("rm -rf /opt/clavel-unit /etc/sudoers.d/clavel-unit-1501")
+
+
+@contextmanager
+def trusting(host: Host, public: str) -> Iterator[None]:
+    """A unit whose Nix trusts that key, and no other."""
+    host.exec(f"cp /etc/nix/nix.conf /tmp/nix.conf && echo 'trusted-public-keys = {public}' >>/etc/nix/nix.conf")
+    restart_nix(host)
+    try:
+        yield
+    finally:
+        host.exec("cp /tmp/nix.conf /etc/nix/nix.conf")
+        restart_nix(host)
+
+
+@contextmanager
+def signing(fleet: Fleet, secret: Path) -> Iterator[None]:
+    """A workstation that signs with that key."""
     config = fleet.folder / "config/clavel-tui/config.toml"
     said = config.read_text()
-    h2.exec(f"cp /etc/nix/nix.conf /tmp/nix.conf && echo 'trusted-public-keys = {right[1]}' >>/etc/nix/nix.conf")
-    restart_nix(h2)
+    config.write_text(f'{said}signing_key = "{secret}"\n')
     try:
-        config.write_text(f'{said}signing_key = "{wrong[0]}"\n')
-        answer = fleet.console.run("prepare", "h2", "--json").ends(FAILED)
-        assert "h2 does not trust the key that signed it" in answer.text
-        config.write_text(f'{said}signing_key = "{right[0]}"\n')
-        fleet.console.run("prepare", "h2", "--json").ends(SUCCEEDED)
-        assert runs(h2) == before
+        yield
     finally:
         config.write_text(said)
-        h2.exec("cp /tmp/nix.conf /etc/nix/nix.conf")
-        restart_nix(h2)
 
 
 def key_pair(fleet: Fleet, name: str) -> tuple[Path, str]:
