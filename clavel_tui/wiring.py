@@ -105,7 +105,8 @@ class Wiring:
             limits.BACKOFF_FIRST_S,
             limits.BACKOFF_MOST_S,
         )
-        return EitherRunner(SshRunner(Pool(self.settings.ssh_files, bounds, time.monotonic), secrets), LocalRunner(secrets))
+        pool = Pool(self.settings.ssh_files, bounds, time.monotonic, secrets)
+        return EitherRunner(SshRunner(pool, secrets), LocalRunner(secrets))
 
     async def _open(self) -> InProcessFleet:
         from clavel_tui.domain import limits
@@ -254,17 +255,23 @@ def run_verb(args: argparse.Namespace, wiring: Wiring) -> int:
     from clavel_tui.cli.context import Context
     from clavel_tui.cli.verbs import VERBS
 
-    wiring.ask = _ask_on_terminal
+    wiring.ask = _on_terminal()
     return asyncio.run(VERBS[args.verb](Context(args, wiring)))
 
 
-async def _ask_on_terminal(_unit: str, question: str) -> str | None:
-    """A password, typed without an echo; None where there is no terminal."""
-    if not sys.stdin.isatty():
-        return None
+def _on_terminal() -> Ask:
+    """Asks for passwords on the terminal, one after the other however many units want one, typed without an echo."""
     import asyncio
 
-    return await asyncio.to_thread(getpass.getpass, f"{question}: ")
+    turn = asyncio.Lock()
+
+    async def ask(_unit: str, question: str) -> str | None:
+        if not sys.stdin.isatty():
+            return None
+        async with turn:
+            return await asyncio.to_thread(getpass.getpass, f"{question}: ")
+
+    return ask
 
 
 def _console(wiring: Wiring) -> int:

@@ -50,5 +50,7 @@ EVALUATOR_MIB: Final = 8192
 """A NixOS host takes 0.3 to 1 GiB of an evaluator, and dozens share most of it."""
 EVALUATOR_BATCH: Final = 400
 """Attributes a process: their names travel as one argument, and Linux takes 128 KiB of it."""
+ANSWER_S: Final = 120.0
+"""A question to the person at the keyboard, from the last letter typed: what waits for it holds up others."""
 WAVE = r"^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$"
 """The size of a rollout's waves: a number of units, or a part of all."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.secrets import Secrets
 from clavel_tui.remote.target import Target
 from clavel_tui.remote.trust import KnownHosts, SshFiles, known_as
 
@@ -46,10 +47,13 @@ class _Link:
 class Pool:
     """Connections by unit. ``now`` is a monotonic clock in seconds."""
 
-    def __init__(self, files: SshFiles, limits: PoolLimits, now: Callable[[], float]) -> None:
+    def __init__(self, files: SshFiles, limits: PoolLimits, now: Callable[[], float], secrets: Secrets | None = None) -> None:
         self._files = files
         self._limits = limits
         self._now = now
+        self._secrets = secrets or Secrets()
+        self._key_opens = False
+        self._passphrase: str | None = None
         self._hosts = KnownHosts(files)
         self._links: dict[str, _Link] = {}
         self._handshakes = asyncio.Semaphore(limits.handshakes)
@@ -111,6 +115,7 @@ class Pool:
     async def _connect(self, target: Target) -> asyncssh.SSHClientConnection:
         import asyncssh
 
+        await self._check_key(target)
         async with self._handshakes:
             try:
                 async with asyncio.timeout(self._limits.connect):
@@ -132,6 +137,39 @@ class Pool:
             except (OSError, asyncssh.Error, ValueError) as error:
                 raise _unreachable(target, error) from error
 
+    async def _check_key(self, target: Target) -> None:
+        """A key that --identity names and that cannot be used would otherwise be left out in silence."""
+        import asyncssh
+
+        file = self._files.identity
+        if file is None or self._key_opens:
+            return
+        try:
+            asyncssh.read_private_key(file)
+        except (OSError, ValueError) as error:
+            if "passphrase" not in str(error).lower():
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                text = f"our SSH key {file} cannot be used: {why}"
+                raise RemoteError("key-refused", text, "name another one with --identity") from error
+            self._passphrase = await self._asked_passphrase(file, target)
+        self._key_opens = True
+
+    async def _asked_passphrase(self, file: Path, target: Target) -> str:
+        import asyncssh
+
+        passphrase = await self._secrets.passphrase(str(file), target.name)
+        if passphrase is None:
+            text = f"our SSH key {file} wants a passphrase, and nobody gave one"
+            raise RemoteError("key-refused", text, "run it on a terminal, or put the key into an agent: `ssh-add`")
+        try:
+            # Its key is derived slowly, on purpose.
+            await asyncio.to_thread(asyncssh.read_private_key, file, passphrase)
+        except ValueError as error:
+            self._secrets.forget_key(str(file))
+            text = f"the passphrase of our SSH key {file} was not right"
+            raise RemoteError("key-refused", text, "it is asked again next time") from error
+        return passphrase
+
     def _options(self, target: Target) -> dict[str, Any]:
         options: dict[str, Any] = {
             "known_hosts": self._hosts.parsed(),
@@ -143,8 +181,8 @@ class Pool:
         if self._files.config is not None:
             options["config"] = [str(file) for file in self._files.config]
         if self._files.identity:
-            _check_key(self._files.identity)
             options["client_keys"] = [str(self._files.identity)]
+            options["passphrase"] = self._passphrase
             options["agent_path"] = None
         if target.user:
             options["username"] = target.user
@@ -166,19 +204,6 @@ class Pool:
             f"the host key of {target.name} is not known yet",
             f"look at its fingerprint and accept it: `clavel-tui trust --unit {target.name}`",
         )
-
-
-def _check_key(file: Path) -> None:
-    """A key that was named and cannot be used would otherwise be left out in silence."""
-    import asyncssh
-
-    try:
-        asyncssh.read_private_key(file)
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        raise RemoteError(
-            "key-refused", f"our SSH key {file} cannot be used: {why}", "name another one with --identity"
-        ) from error
 
 
 def _unreachable(target: Target, error: Exception) -> RemoteError:

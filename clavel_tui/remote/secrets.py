@@ -1,7 +1,8 @@
-"""sudo passwords: asked once a unit, kept in memory only, dropped when they turn out wrong."""
+"""sudo passwords and passphrases: asked once, kept in memory only, dropped when they turn out wrong."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 Ask = Callable[[str, str], Awaitable[str | None]]
@@ -9,20 +10,43 @@ Ask = Callable[[str, str], Awaitable[str | None]]
 
 
 class Secrets:
-    """What was typed, by unit. Never written anywhere, never part of a command line."""
+    """What was typed, by unit or by key. Never written anywhere, never part of a command line."""
 
     def __init__(self, ask: Ask | None = None) -> None:
         self.ask = ask
         self._known: dict[str, str] = {}
+        self._declined: set[str] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
 
-    async def password(self, unit: str) -> str | None:
-        """The sudo password of the unit; asks the first time."""
-        if unit not in self._known and self.ask:
-            answer = await self.ask(unit, f"sudo password on {unit}")
-            if answer is not None:
-                self._known[unit] = answer
-        return self._known.get(unit)
+    async def password(self, unit: str, *, again: bool = False) -> str | None:
+        """The sudo password of the unit; asked the first time, and only once by however many effects that need it."""
+        return await self._asked(unit, unit, f"sudo password on {unit}", again=again)
+
+    async def passphrase(self, key: str, unit: str) -> str | None:
+        """What opens that SSH key, which ``unit`` is the first one to need."""
+        return await self._asked(f"key {key}", unit, f"passphrase of {key}", again=False)
+
+    async def _asked(self, name: str, unit: str, question: str, *, again: bool) -> str | None:
+        """``again``: also where nobody answered before. A look that is made every few seconds asks no second time."""
+        if again:
+            self._declined.discard(name)
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            if name not in self._known and name not in self._declined and self.ask:
+                answer = await self.ask(unit, question)
+                if answer is None:
+                    self._declined.add(name)
+                else:
+                    self._known[name] = answer
+            return self._known.get(name)
+
+    def ask_again(self, unit: str) -> None:
+        """Somebody wants the unit now: where nobody answered before, it is asked once more."""
+        self._declined = {name for name in self._declined if name != unit and not name.startswith("key ")}
 
     def forget(self, unit: str) -> None:
         """It was wrong: ask again next time."""
         self._known.pop(unit, None)
+
+    def forget_key(self, key: str) -> None:
+        """The same for a key."""
+        self.forget(f"key {key}")

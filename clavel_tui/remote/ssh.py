@@ -85,6 +85,7 @@ class SshRunner:
 
     async def forget(self, target: Target) -> None:
         """See QueryRunner."""
+        self._secrets.ask_again(target.name)
         await self._end_resident(target)
         await self._pool.forget(target)
 
@@ -114,7 +115,7 @@ class SshRunner:
         """The password alone: a secret never travels together with a script."""
         if target.elevate != "sudo-password" or not effect.elevated:
             return b""
-        password = await self._secrets.password(target.name)
+        password = await self._secrets.password(target.name, again=isinstance(effect, Mutation))
         if password is None:
             raise RemoteError(
                 "sudo",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from textual import work
 
@@ -116,6 +116,7 @@ class ChangingConsole(Console):
         client = self._client
         if client is None:
             return
+        await self._meet(client, {request.unit})
         made: list[Plan] = []
 
         async def preview() -> Preview:
@@ -146,6 +147,7 @@ class ChangingConsole(Console):
         client, state = self._client, self._state
         if client is None or state is None:
             return
+        await self._meet(client, {mark.partition("/")[0] for mark in self._marks})
         many = Many(client, *choices.meant(state, self._marks, verb))
 
         async def preview() -> Preview:
@@ -184,6 +186,7 @@ class ChangingConsole(Console):
         client, state = self._client, self._state
         if client is None or state is None:
             return
+        await self._meet(client, {mark.partition("/")[0] for mark in marks})
         verb = choices.rolled_out(state, marks)
         many = Many(client, *choices.meant(state, marks, verb))
 
@@ -291,10 +294,18 @@ class ChangingConsole(Console):
     async def do_trust(self) -> None:
         """`T`: the fingerprint is shown, and a person says whether it is that machine's."""
         client, (unit, _) = self._client, self._selected
-        if client is None or unit is None:
-            return
+        if client and unit:
+            await self._trust(client, unit.unit.name)
+
+    async def _meet(self, client: FleetClient, units: Collection[str]) -> None:
+        """First contacts, one after the other, of those that are wanted and whose host key nobody has looked at yet."""
+        state = self._state
+        for unit in state.units if state else ():
+            if unit.unit.name in units and unit.kind == "host-key-unknown":
+                await self._trust(client, unit.unit.name)
+
+    async def _trust(self, client: FleetClient, name: str) -> None:
         found: list[str] = []
-        name = unit.unit.name
 
         async def preview() -> Preview:
             try:

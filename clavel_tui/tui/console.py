@@ -24,9 +24,10 @@ from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui import choices, themes
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.messages import Snapshot
+from clavel_tui.tui.questions import Questions
 from clavel_tui.tui.render.fleet import UNIT_COLUMNS
 from clavel_tui.tui.render.rollout import open_rollouts
-from clavel_tui.tui.screens.dialogs import ChooseScreen, SecretScreen
+from clavel_tui.tui.screens.dialogs import ChooseScreen
 from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
 from clavel_tui.tui.screens.history import HistoryScreen
@@ -76,6 +77,7 @@ class Console(App[None]):
     ) -> None:
         """``read_only``: who wants that nothing is changed. ``keys``: other keys for commands, by their ids."""
         super().__init__()
+        self.questions = Questions(self.push_screen_wait_anywhere)
         self.set_reactive(Console.tour_step, 0 if tour else OVER)
         self.read_only = read_only
         self.keys = dict(keys)
@@ -114,7 +116,7 @@ class Console(App[None]):
     async def _bridge(self) -> None:
         """The one worker that brings the fleet's changes in."""
         try:
-            async with self._open_client(self._ask) as client:
+            async with self._open_client(self.questions.ask) as client:
                 self._client = client
                 self.post_message(Snapshot(await client.snapshot()))
                 watching = asyncio.create_task(client.watch())
@@ -147,9 +149,6 @@ class Console(App[None]):
             self._kept_at = now
             rows, seen = frame
             self._keep(UNIT_COLUMNS, [[cell.text for cell in row.cells] for row in rows[:KEPT_ROWS]], len(rows), seen)
-
-    async def _ask(self, _unit: str, question: str) -> str | None:
-        return await self.push_screen_wait_anywhere(SecretScreen(question))
 
     async def push_screen_wait_anywhere(self, screen: Screen[str | None]) -> str | None:
         """As push_screen_wait, for callers that are no worker."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from clavel_tui.compose import ask
 from clavel_tui.remote.effects import Mutation, Query
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.pool import Pool, PoolLimits
-from clavel_tui.remote.secrets import Secrets
+from clavel_tui.remote.secrets import Ask, Secrets
 from clavel_tui.remote.ssh import SshRunner
 from clavel_tui.remote.target import Target
 from clavel_tui.remote.trust import SshFiles, first_contact
@@ -51,11 +52,14 @@ async def make(files: SshFiles) -> AsyncIterator[MakeRunner]:
     """Makes runners, and closes them after the test."""
     made: list[SshRunner] = []
 
-    def make(with_files: SshFiles = files, limits: PoolLimits = LIMITS, password: str | None = None) -> SshRunner:
+    def make(
+        with_files: SshFiles = files, limits: PoolLimits = LIMITS, password: str | None = None, ask: Ask | None = None
+    ) -> SshRunner:
         async def answer(_unit: str, _question: str) -> str | None:
             return password
 
-        made.append(SshRunner(Pool(with_files, limits, time.monotonic), Secrets(answer)))
+        secrets = Secrets(ask or answer)
+        made.append(SshRunner(Pool(with_files, limits, time.monotonic, secrets), secrets))
         return made[-1]
 
     yield make
@@ -186,13 +190,33 @@ async def test_a_wrong_key_of_ours(make: MakeRunner, files: SshFiles, tmp_path: 
     assert "authorized_keys" in error.hint
 
 
-@pytest.mark.parametrize("identity", ["absent", "garbage", "locked"])
+@pytest.mark.parametrize("identity", ["absent", "garbage"])
 async def test_a_key_of_ours_that_cannot_be_used(make: MakeRunner, files: SshFiles, tmp_path: Path, identity: str) -> None:
     (tmp_path / "garbage").write_text("no key\n")
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "a passphrase", "-f", tmp_path / "locked")
     error = await trouble(make(SshFiles(files.config, files.known_hosts, tmp_path / identity)), H1)
     assert error.kind == "key-refused"
     assert error.text.startswith(f"our SSH key {tmp_path / identity} cannot be used: ")
+
+
+async def test_a_key_of_ours_that_wants_a_passphrase(make: MakeRunner, files: SshFiles, tmp_path: Path) -> None:
+    """Asked once for all units; a wrong one is told, and asked again."""
+    locked = tmp_path / "locked"
+    shutil.copy(str(files.identity), locked)
+    run("ssh-keygen", "-q", "-p", "-N", "a passphrase", "-f", locked)
+    mine = SshFiles(files.config, files.known_hosts, locked)
+    assert (await trouble(make(mine), H1)).text == f"our SSH key {locked} wants a passphrase, and nobody gave one"
+    answers = ["wrong", "a passphrase"]
+
+    async def typed(_unit: str, question: str) -> str | None:
+        assert question == f"passphrase of {locked}"
+        return answers.pop(0)
+
+    runner = make(mine, ask=typed)
+    assert (await trouble(runner, H1)).text == f"the passphrase of our SSH key {locked} was not right"
+    await runner.forget(H1)
+    assert (await runner.query(H1, Query.script("say", "echo hi"))).out == "hi\n"
+    assert (await runner.query(Target("h2", "h2"), Query.script("say", "echo hi"))).out == "hi\n"
+    assert answers == []
 
 
 # ---- reaching it

@@ -111,7 +111,7 @@ async def _do(pilot: Pilot[Any], key: str) -> None:
     assert isinstance(app, ClavelApp)
     listing = app._fleet.marking
     if key == "ask_secret":
-        app.run_worker(app._ask("cinnabar", "sudo password of ada on cinnabar"))
+        app.run_worker(app.questions.ask("cinnabar", "sudo password of ada on cinnabar"))
     elif key == "mark_all" and listing:
         listing.marks = {row.key for row in listing.rows}
     elif key.startswith("s_") and listing:

@@ -10,8 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Input, Label
 
+from clavel_tui.domain import limits
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.render.cells import Line
 from clavel_tui.tui.screens.leaving import leave
@@ -211,20 +213,53 @@ class ChooseScreen(Dialog[str | None]):
 
 
 class SecretScreen(Dialog[str | None]):
-    """Asks for a password; it is shown as dots and kept nowhere."""
+    """Asks for a password; it is shown as dots and kept nowhere. Who does not answer for a while is asked no more."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, question: str, behind: str = "", seconds: float = limits.ANSWER_S) -> None:
+        """``behind``: who else waits to be asked about; ``seconds``: since the last letter that was typed."""
         super().__init__()
         self._question = question
+        self._behind = behind
+        self._seconds = seconds
+        self._patience: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """The question and a field."""
         with Vertical(classes="dialog"):
             yield Label(self._question, classes="dialog-title", markup=False)
             yield Input(password=True)
+            yield Label(self._behind, classes="dialog-behind", markup=False)
             yield Label("enter  use it, for this session only      esc  leave it", classes="dialog-keys", markup=False)
+
+    def on_mount(self) -> None:
+        """What waits for the answer does not wait for ever."""
+        self._wait()
+        self.tell_behind(self._behind)
+
+    def on_input_changed(self) -> None:
+        """Somebody is there."""
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._patience:
+            self._patience.stop()
+        self._patience = self.set_timer(self._seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        if self.app.screen is not self:  # somebody is at another dialog upon it
+            self._wait()
+            return
+        self.notify(f"{self._question}: nobody answered for {self._seconds:.0f} s", severity="warning", timeout=20, markup=False)
+        leave(self)
+
+    def tell_behind(self, behind: str) -> None:
+        """Another one waits, or one less."""
+        self._behind = behind
+        for label in self.query(".dialog-behind").results(Label):
+            label.update(behind)
+            label.display = bool(behind)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
