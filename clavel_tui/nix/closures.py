@@ -14,7 +14,8 @@ from clavel_tui.unit import script
 
 CLOSURE_S = 120.0
 """A Raspberry Pi's database answers for 2,000 paths in some seconds from its card."""
-_ABSENT = 'command -v "$1" >/dev/null || exit 1; xargs "$1" --check-validity --print-invalid 2>/dev/null || exit 0'
+_ABSENT = 'command -v "$1" >/dev/null || { echo "there is no $1" >&2; exit 1; }; xargs "$1" --check-validity --print-invalid'
+"""A daemon that is away is no answer: what it does not call invalid would count as there."""
 
 
 async def closures(runner: QueryRunner, target: Target, paths: Sequence[str], nix_store: str = "nix-store") -> dict[str, Closure]:
@@ -62,5 +63,6 @@ async def absent(runner: QueryRunner, target: Target, paths: Iterable[str], nix_
     lines: list[str] = []
     result = await runner.query(target, query, lines.append)
     if result.code:
-        raise RemoteError("nix", f"there is no Nix on {target.name}")
+        why = clean((result.err.strip().splitlines() or ["nix-store failed"])[-1])
+        raise RemoteError("nix", f"{target.name} cannot tell which store paths it has: {why}", "does its nix-daemon run?")
     return frozenset(line for line in lines if PATH.fullmatch(line))

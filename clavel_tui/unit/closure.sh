@@ -6,7 +6,8 @@ nix_store=$1
 shift
 command -v "$nix_store" >/dev/null || { echo "there is no $nix_store" >&2; exit 1; }
 for closure_p; do
-    "$nix_store" --check-validity "$closure_p" 2>/dev/null || { printf 'gone\t%s\n' "$closure_p"; continue; }
+    closure_none=$("$nix_store" --check-validity --print-invalid "$closure_p") || exit 1
+    [ -z "$closure_none" ] || { printf 'gone\t%s\n' "$closure_p"; continue; }
     printf 'closure\t%s\n' "$closure_p"
     closure_all=$("$nix_store" --query --requisites "$closure_p") || exit 1
     printf '%s\n' "$closure_all" | xargs "$nix_store" --query --size | sed "s/^/size$tab/"

@@ -23,6 +23,7 @@ from .systems import JUDGE, OWN, Fleet, boots, profile, runs
 from .terminal import Terminal
 
 pytestmark = pytest.mark.lab
+NOWHERE = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nowhere"
 SUCCEEDED, FAILED, REFUSED, UNITS_FAILED, RETURNED, NEEDS_REBOOT = 0, 1, 3, 4, 5, 10
 KINDS = [("bookworm", "own"), ("trixie", "judge" if JUDGE.exists() else "own")]
 
@@ -445,7 +446,7 @@ def restart_nix(host: Host) -> None:
     host.service("nix-daemon", "kill")
     wait_for(
         "the Nix daemon answers",
-        lambda: host.exec("nix-store --version && nix store ping || nix ping-store", check=False).returncode == 0,
+        lambda: host.exec(f"NIX_REMOTE=daemon nix-store --check-validity --print-invalid {NOWHERE}", check=False).returncode == 0,
     )
 
 
