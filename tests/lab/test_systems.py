@@ -381,7 +381,7 @@ def test_a_login_with_the_helper_deploys_what_is_signed_and_nothing_else(fleet: 
             said = fleet.console.run("install-helper", "h2", "--login", "deploy", "--yes").ends(SUCCEEDED)
             assert "/etc/sudoers.d/clavel-unit-1501 lets deploy run it as root" in said.out
             fleet.unit("h2", user="deploy", elevate="helper")
-            (seen,) = fleet.console.run("units", "--unit", "h2", "--json").ends(SUCCEEDED).json["units"]
+            (seen,) = fleet.console.run("units", "--unit", "h2", "--json").ends(SUCCEEDED).json
             assert (seen["name"], seen["health"]) == ("h2", "ok"), seen
             second = fleet.new("h2", "24.11.78", payloadMiB=1)
             fleet.change("deploy", "h2").ends(SUCCEEDED)
