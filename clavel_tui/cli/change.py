@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.domain.operation import Event, Operation, Plan, Request, Verb
+from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
@@ -118,8 +118,10 @@ def report(context: Context, done: Sequence[Operation], refused: Sequence[Plan])
         )
     else:
         for o in done:
-            output.result(f"{' '.join(filter(None, (o.request.unit, o.request.stack)))}: {o.word}: {o.text}")
-    codes = {EXIT_CODES[o.outcome or Outcome.UNKNOWN] for o in done} | ({EXIT_CODES[Outcome.REFUSED]} if refused else set())
+            output.result(": ".join(filter(None, (" ".join(filter(None, (o.request.unit, o.request.stack))), o.word, o.text))))
+    codes = {EXIT_CODES[o.outcome or (Outcome.UNREACHABLE if o.state is State.PLANNED else Outcome.UNKNOWN)] for o in done}
+    if refused:
+        codes.add(EXIT_CODES[Outcome.REFUSED])
     return codes.pop() if len(codes) == 1 else SEVERAL
 
 

@@ -19,6 +19,7 @@ from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import UnitState
 
 NO_CHANGES = 1
+WAITS = "it waits until the unit is back; a console that is open deploys it then, without asking again"
 
 
 async def deploy(context: Context) -> int:
@@ -31,21 +32,32 @@ async def deploy(context: Context) -> int:
         failed: list[Operation] = []
         if not args.dry_run and args.operation == Verb.DEPLOY:
             plans, failed = await prepared(client, plans, context)
-        refused = [p for p in plans if p.refusal]
+        away = [p for p in plans if p.when_back and getattr(args, "when_back", False)]
+        refused = [p for p in plans if p.refusal and p not in away]
         good = [p for p in plans if not p.refusal]
         for plan in refused:
             output.note(f"{plan.title}: refused: {plan.refusal}")
         for plan in good:
             preview(plan)
+        for plan in away:
+            output.note(f"{plan.title}: {plan.refusal}\n  note: {WAITS}")
         if args.dry_run:
             return dry_run(context, plans)
         done: list[Operation] = []
-        if good:
-            names = ", ".join(p.request.unit for p in good)
-            if not args.yes and not output.confirmed(f"{args.verb} {names} now?"):
+        if good or away:
+            if not args.yes and not output.confirmed(f"{args.verb} {_named(good, away)}?"):
                 return EXIT_CODES[Outcome.CANCELLED]
+            waiting = [await client.put_off(plan, clean(args.reason or "", 300)) for plan in away]
             done = await asyncio.gather(*(change.carry(client, plan, context) for plan in good))
+            done += [await client.wait(ident) for ident in waiting]
     return change.report(context, [*failed, *done], refused)
+
+
+def _named(good: Sequence[Plan], away: Sequence[Plan]) -> str:
+    """`h1, h2 now, h3 when it is back`."""
+    now = f"{', '.join(p.request.unit for p in good)} now" if good else ""
+    then = f"{', '.join(p.request.unit for p in away)} when back" if away else ""
+    return ", ".join(filter(None, (now, then)))
 
 
 async def rollback(context: Context) -> int:

@@ -173,6 +173,8 @@ def _systems(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             parser.add_argument("--mode", choices=("switch", "test", "boot"), help="test: until the next boot; boot: from it on")
             parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
             parser.add_argument("--dry-run", action="store_true", help="preview only: nothing is built or copied")
+            what = "units that are away: once they are back an open console deploys it to them; else they are left out"
+            parser.add_argument("--when-back", action="store_true", help=what)
             _confirming(parser)
         if name != "diff":
             _building(parser)

@@ -40,6 +40,7 @@ class State(StrEnum):
     """Where an operation stands in its life."""
 
     PLANNED = "planned"
+    """It waits for its unit, which is away."""
     RUNNING = "running"
     UNKNOWN = "unknown"
     """A crash or a lost unit left it so; it is settled only after the unit was seen."""
@@ -137,6 +138,8 @@ class Plan(Model):
     """What is wrong with the unit already, and so is not judged afterwards."""
     system: SystemPlan | None = None
     """What a deployment would change, where the whole system is meant."""
+    when_back: Request | None = None
+    """The unit is away: what would be done when it is back, to the very Deployment, if somebody wants it to wait."""
 
     @property
     def prepares(self) -> bool:
@@ -191,7 +194,7 @@ class Operation(Model):
         """How it stands, in words."""
         if self.state is State.SETTLED and self.outcome:
             return WORDS[self.outcome]
-        return {State.PLANNED: "planned", State.RUNNING: "running"}.get(self.state, "unknown")
+        return {State.PLANNED: "waits for its unit", State.RUNNING: "running"}.get(self.state, "unknown")
 
 
 class Event(Model):

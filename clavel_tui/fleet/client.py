@@ -71,6 +71,10 @@ class FleetClient(Protocol):
         """Starts what was confirmed and returns the operation's id at once."""
         ...
 
+    async def put_off(self, plan: Plan, reason: str = "") -> str:
+        """Has a deployment wait until its unit is back: a console that is open then carries it, without asking again."""
+        ...
+
     async def roll_out(self, plans: Sequence[Plan], settings: RolloutSettings, reason: str = "") -> str:
         """Starts these in waves, as they were confirmed; returns the rollout's id at once.
 

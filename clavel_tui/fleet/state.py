@@ -34,6 +34,11 @@ class UnitState(Model):
     head: Head | None = None
     """What it should run, where its source was evaluated."""
 
+    @property
+    def away(self) -> bool:
+        """It cannot be reached now, for a reason that ends when it is back: a changed host key does not."""
+        return self.kind in {"unreachable", "lost", "timeout"}
+
     def stack(self, name: str) -> StackView | None:
         """The stack of that name."""
         return next((s for s in self.stacks if s.name == name), None)

@@ -87,6 +87,17 @@ class Journal:
             )
             return cursor.rowcount == 1
 
+    async def take_up(self, operation: Operation) -> bool:
+        """One that waited begins, as it is now. False when another console was faster, or somebody has cancelled it."""
+        async with self._db.transaction() as write:
+            cursor = await write.execute(
+                "UPDATE operations SET state=?, started=?, runner=?, body=? WHERE id=? AND state='planned'",
+                (operation.state.value, operation.started, self._runner, operation.model_dump_json(), operation.id),
+            )
+            if cursor.rowcount == 1:
+                await self._append(write, [("state", operation.id, operation.request.unit, "its unit is back")])
+            return cursor.rowcount == 1
+
     async def save_facts(self, unit: str, facts: Facts | None, trouble: str) -> None:
         """What was last known: ``facts`` None leaves the older ones, with the trouble beside them.
 

@@ -64,12 +64,24 @@ class Carrier:
             bundle = stack_bundle(operation.id, plan, stack, operation.origin, self._parts.clock.wall(), files)
             self.track(operation.id, unit.name, run.from_the_start(bundle))
         elif plan.system:
-            deploying = SystemRun(self._parts, run, unit, plan, plan.system)
-            self.track(operation.id, unit.name, deploying.carry())
+            self.track(operation.id, unit.name, SystemRun(self._parts, run, unit, plan, plan.system).carry())
         else:
             bundle = machine_bundle(operation.id, plan, unit, operation.origin, self._parts.clock.wall())
             self.track(operation.id, unit.name, self._machine(run, bundle, plan.excused))
         return operation.id
+
+    async def take_up(self, operation: Operation, plan: Plan) -> None:
+        """Starts a deployment that has waited for its unit; only one console gets it."""
+        unit, jobs = self.unit(plan.request.unit), self.jobs()
+        now = {"state": State.RUNNING, "born": plan.born, "started": self._parts.clock.wall()}
+        operation = operation.model_copy(update=now)
+        self._beginning.add(operation.id)
+        if plan.system is None or not await self._parts.journal.take_up(operation):
+            self._beginning.discard(operation.id)
+            return
+        run = Run(self._parts, jobs, self._watch, unit, operation)
+        self._preparing[operation.id] = lambda: not run.begun
+        self.track(operation.id, unit.name, SystemRun(self._parts, run, unit, plan, plan.system).carry())
 
     @staticmethod
     async def _machine(run: Run, bundle: Bundle, excused: tuple[str, ...]) -> None:
@@ -77,21 +89,30 @@ class Carrier:
         await run.from_the_start(bundle, (*excused, *sorted(await run.failing_outside())))
 
     async def begin(
-        self, request: Request, reason: str, *, born: str = "", ident: str = "", parent: str = "", rollout: Rollout | None = None
+        self,
+        request: Request,
+        reason: str,
+        *,
+        born: str = "",
+        ident: str = "",
+        parent: str = "",
+        rollout: Rollout | None = None,
+        state: State = State.RUNNING,
     ) -> Operation:
-        """The intent, in the journal."""
+        """The intent, in the journal; a PLANNED one is carried by nobody yet."""
         origin = await self._parts.origin()
         operation = Operation(
             id=ident or uuid.uuid4().hex[:16],
             request=request,
             origin=origin.model_copy(update={"reason": reason or request.reason}),
-            state=State.RUNNING,
+            state=state,
             started=self._parts.clock.wall(),
             born=born,
             parent=parent,
         )
         self._parts.checkpoint("planned")
-        self._beginning.add(operation.id)  # seen in the journal before it is carried, it is nobody's orphan
+        if state is State.RUNNING:
+            self._beginning.add(operation.id)  # seen in the journal before it is carried, it is nobody's orphan
         try:
             await self._parts.journal.begin(operation, rollout)
         except JournalError as error:
@@ -134,6 +155,10 @@ class Carrier:
         found = await self._parts.journal.operation(ident)
         if found is None or found.state is State.SETTLED:
             return "that operation has ended already"
+        if found.state is State.PLANNED:
+            text = "it waited for its unit, and was not begun: nothing was changed"
+            await self._parts.journal.settle(found.ended_with(Outcome.CANCELLED, text, self._parts.clock.wall()))
+            return "it waits no longer"
         preparing = self.carries(found.id) and self._preparing.get(found.id, lambda: False)()
         if preparing or found.request.verb in HERE:
             return await self._stop_here(found.id)
@@ -162,7 +187,7 @@ class Carrier:
             return
         for operation, runner, _ in await self._parts.journal.open_operations():
             mine = runner == self._parts.runner_name
-            if operation.request.verb is Verb.ROLLOUT or self.carries(operation.id):
+            if operation.request.verb is Verb.ROLLOUT or operation.state is State.PLANNED or self.carries(operation.id):
                 continue
             if not mine and (self._parts.is_alive(runner) or not await self._parts.journal.adopt(operation.id, runner)):
                 continue

@@ -26,6 +26,7 @@ from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
 from clavel_tui.operations.rollouts import Rollouts
+from clavel_tui.operations.waiting import Waiting
 from clavel_tui.operations.watch import Watch
 from clavel_tui.probe.frozen import frozen_probe
 from clavel_tui.remote.errors import RemoteError
@@ -47,6 +48,7 @@ class InProcessFleet:
         self._watch = Watch(parts)
         self._planner = Planner(parts, self._watch)
         self._carrier = Carrier(parts, self._watch)
+        self._waiting = Waiting(parts, self._carrier, self._planner, self._watch)
         self._rollouts = Rollouts(parts, self._carrier, self._watch)
         self._seen_seq = 0
         self._known_seq = -1
@@ -176,7 +178,14 @@ class InProcessFleet:
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
         """See FleetClient."""
-        return await self._carrier.submit(plan, reason)
+        ident = await self._carrier.submit(plan, reason)
+        if plan.request.verb in {Verb.DEPLOY, Verb.ROLLBACK} and not plan.request.stack:
+            await self._waiting.drop(plan.request.unit, "another one was asked for meanwhile")
+        return ident
+
+    async def put_off(self, plan: Plan, reason: str = "") -> str:
+        """See FleetClient."""
+        return await self._waiting.put_off(plan, reason)
 
     async def roll_out(self, plans: Sequence[Plan], settings: RolloutSettings, reason: str = "") -> str:
         """See FleetClient."""
@@ -308,6 +317,7 @@ class InProcessFleet:
         while self._parts.jobs:
             await self._rollouts.pause_orphans()
             await self._carrier.reconcile()
+            await self._waiting.take_up()
             await self._parts.clock.sleep(RECONCILE_S)
 
     async def settle_open(self) -> None:

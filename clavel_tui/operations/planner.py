@@ -13,6 +13,7 @@ from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.release import Release
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Stack, Unit
+from clavel_tui.fleet.state import UnitState
 from clavel_tui.inventory import files_sum, stack_files
 from clavel_tui.operations.machine import VERBS as MACHINE_VERBS
 from clavel_tui.operations.machine import MachinePlanner
@@ -24,6 +25,14 @@ from clavel_tui.remote.target import Target
 
 UP = "docker compose up -d --no-build --pull never --remove-orphans"
 VOLUMES = "volumes and databases are not rolled back: a pre_update hook can dump them first"
+
+
+def when_back(request: Request, state: UnitState) -> Request | None:
+    """The request that would wait: to the Deployment that is meant now, not to whatever is meant then."""
+    if request.verb is not Verb.DEPLOY or request.stack or not state.away:
+        return None
+    release = request.release or (state.head.short if state.head else "")
+    return request.model_copy(update={"release": release}) if release else None
 
 
 class Planner:
@@ -45,7 +54,9 @@ class Planner:
             problem = unit_error(error)
             return Plan(request=request, title=title, refusal=_sentence(problem))
         except ClavelError as error:
-            return Plan(request=request, title=title, refusal=_sentence(error))
+            unit = self._parts.fleet.unit(request.unit)
+            waits = when_back(request, self._watch.state(unit)) if unit else None
+            return Plan(request=request, title=title, refusal=_sentence(error), when_back=waits)
 
     async def _plan(self, request: Request, title: str) -> Plan:
         unit = self._parts.fleet.unit(request.unit)

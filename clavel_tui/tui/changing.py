@@ -121,7 +121,8 @@ class ChangingConsole(Console):
 
         async def preview() -> Preview:
             made[:] = [await client.plan(request)]
-            return Preview(plan_lines(made[0]), not made[0].refusal, made[0].prepares)
+            possible = not made[0].refusal or made[0].when_back is not None
+            return Preview(plan_lines(made[0]), possible, made[0].prepares)
 
         async def prepare() -> None:
             await self._prepare(client, made)
@@ -223,6 +224,10 @@ class ChangingConsole(Console):
 
     async def _submit(self, client: FleetClient, plan: Plan, why: str) -> None:
         try:
+            if plan.when_back:
+                await client.put_off(plan, why)
+                self.notify(f"{plan.when_back.sentence} waits for its unit", markup=False)
+                return
             ident = await client.submit(plan, why)
         except ClavelError as error:
             self.notify(f"not started: {error.text}", severity="error", timeout=10)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from clavel_tui.domain.health import container_reason
 from clavel_tui.domain.mute import Mute, said
-from clavel_tui.domain.operation import Operation, Request, Verb
+from clavel_tui.domain.operation import Operation, Request, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import FleetState, UnitState
@@ -138,7 +138,9 @@ def no_system(unit: UnitState | None) -> str:
         return f"{unit.unit.name} is a {unit.unit.type.value} unit: only nixos and darwin units have a system to deploy"
     if unit.head is None:
         return f"{unit.unit.name} has no Deployment yet: e evaluates the fleet's flake"
-    return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble else ""
+    # One that is away can wait, and one whose host key nobody knows yet is asked about first.
+    wanting = unit.away or unit.kind == "host-key-unknown"
+    return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble and not wanting else ""
 
 
 def no_stack(unit: UnitState | None) -> str:
@@ -196,7 +198,8 @@ def releases(unit: UnitState, said: str | None, running: Collection[Operation]) 
     else:
         rows = [*rows, *systems]
     note = "" if good else "nothing that was recorded as good can be restored here"
-    return Choice(rows, good, f"{next(iter(running)).request.sentence} is still going on" if running else note)
+    going_on = next((o for o in running if o.state is not State.PLANNED), None)
+    return Choice(rows, good, f"{going_on.request.sentence} is still going on" if going_on else note)
 
 
 def _changed(unit: UnitState) -> float:

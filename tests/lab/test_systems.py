@@ -281,6 +281,27 @@ def test_a_user_who_may_become_root_deploys_and_one_whom_nobody_trusts_is_told_w
     assert runs(h2) == before
 
 
+def test_a_deployment_waits_for_a_unit_that_is_away(fleet: Fleet) -> None:
+    """Asked for by the command line, and carried by the console that is opened later."""
+    h1, h2, _ = fleet.lab.hosts
+    fleet.commit(h1={"version": "24.11.2"}, h2={"version": "24.11.2"})
+    wanted = {one["unit"]: one["nar_id"] for one in fleet.console.run("eval", "--json").ends(SUCCEEDED).json["units"]}
+    h1.cut()
+    said = fleet.console.run("deploy", "h1", "h2", "--when-back", "--yes", "--json").ends(UNITS_FAILED).json["operations"]
+    assert {one["request"]["unit"]: (one["state"], one["outcome"]) for one in said} == {
+        "h1": ("planned", None), "h2": ("settled", "succeeded"),
+    }  # fmt: skip
+    assert runs(h2) == wanted["h2"]
+    fleet.commit(h1={"version": "24.11.3"})  # what was meant stays meant
+    fleet.console.run("eval").ends(SUCCEEDED)
+    with Terminal(fleet.console._argv(), width=130, height=40, env={"HOME": str(fleet.folder)}) as keys:
+        keys.until("waits until h1 is back")
+        h1.heal()
+        keys.press("R")
+        keys.until("deploy h1 to h1@", "succeeded", timeout=90)
+    assert (runs(h1), profile(h1), boots(h1)) == (wanted["h1"],) * 3
+
+
 def test_a_read_only_console_looks_at_systems_and_changes_none(fleet: Fleet) -> None:
     """Also its previews: the closure's own dry activation is left out, since it runs code of the closure."""
     h1 = fleet.lab.hosts[0]

@@ -102,6 +102,10 @@ class FakeFleet:
             raise RefusedError(self.submit_error)
         return "0123456789abcdef"
 
+    async def put_off(self, plan: Plan, reason: str = "") -> str:
+        self.asked.append(("put_off", plan.when_back))
+        return "0123456789abcdef"
+
     async def roll_out(self, plans: Sequence[Plan], settings: RolloutSettings, reason: str = "") -> str:
         self.asked.append(("roll_out", tuple(plan.request for plan in plans)))
         self.reason = reason

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Input
 
+from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.mute import Mute
-from clavel_tui.domain.operation import Request, Verb
+from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen
@@ -427,3 +428,24 @@ async def test_the_tour_ends_when_it_is_not_wanted(console: MakeApp) -> None:
         await pilot.press("f1")
         await settle(pilot)
         assert "Tour" not in seen(app)
+
+
+async def test_a_unit_that_is_away_is_deployed_when_it_is_back(console: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop = fleets.seen(fleets.unit("rosegold", away=True), None, "rosegold did not answer within 10 s")
+    head = Head(name="rosegold", short="rosegold@1a2b3c4d", nar_id="/nix/store/x", at=fleets.NOW)
+    app, fake = console(fleets.fleet(laptop.model_copy(update={"kind": "unreachable", "head": head})))
+    waits = Request(unit="rosegold", stack="", verb=Verb.DEPLOY, release="rosegold@1a2b3c4d")
+
+    async def plan(request: Request) -> Plan:
+        return Plan(request=request, title="deploy rosegold", refusal="rosegold did not answer within 10 s", when_back=waits)
+
+    monkeypatch.setattr(fake, "plan", plan)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("d")
+        await settle(pilot)
+        assert "can wait until the unit is back" in seen(app)
+        await pilot.press("y")
+        await settle(pilot)
+        assert ("put_off", waits) in fake.asked
+        assert submitted(fake) == []

@@ -21,6 +21,9 @@ def running_lines(operations: Sequence[Operation], now: float) -> list[Line]:
 def _running(operation: Operation, now: float) -> Line:
     request = operation.request
     what = request.sentence
+    if operation.state is State.PLANNED:
+        waits = f"waits until {request.unit} is back  {age(now - operation.started)}"
+        return line(Cell("… ", "away"), f"{what}  ", Cell(waits, "away"))
     if operation.state is State.UNKNOWN:
         return line(Cell("? ", "warn"), f"{what}  ", Cell(f"unknown: {operation.text}", "warn"))
     step = "going back" if operation.step == "return" else operation.step or "starting"

@@ -11,6 +11,13 @@ from clavel_tui.tui.render.systems import system_lines
 
 def plan_lines(plan: Plan) -> list[Line]:
     """The whole preview, the most telling first."""
+    if plan.when_back:
+        return [
+            line(Cell("… away", "away"), f"  {plan.refusal}"),
+            line(""),
+            line(Cell(plan.when_back.sentence, "head"), " can wait until the unit is back:"),
+            line("a console that is open deploys it then, without asking again; c takes it out of the queue."),
+        ]
     if plan.refusal:
         return [line(Cell("✗ refused", "bad")), line(plan.refusal)]
     return [
