@@ -70,18 +70,18 @@ class Carrier:
             self.track(operation.id, unit.name, self._machine(run, bundle, plan.excused))
         return operation.id
 
-    async def take_up(self, operation: Operation, plan: Plan) -> None:
+    def take_up(self, operation: Operation, plan: Plan) -> None:
         """Starts a deployment that has waited for its unit; only one console gets it."""
         unit, jobs = self.unit(plan.request.unit), self.jobs()
         now = {"state": State.RUNNING, "born": plan.born, "started": self._parts.clock.wall()}
-        operation = operation.model_copy(update=now)
-        self._beginning.add(operation.id)
-        if plan.system is None or not await self._parts.journal.take_up(operation):
-            self._beginning.discard(operation.id)
-            return
-        run = Run(self._parts, jobs, self._watch, unit, operation)
+        run = Run(self._parts, jobs, self._watch, unit, operation.model_copy(update=now))
         self._preparing[operation.id] = lambda: not run.begun
-        self.track(operation.id, unit.name, SystemRun(self._parts, run, unit, plan, plan.system).carry())
+
+        async def carried() -> None:
+            if plan.system and await self._parts.journal.take_up(run.operation):
+                await SystemRun(self._parts, run, unit, plan, plan.system).carry()
+
+        self.track(operation.id, unit.name, carried())
 
     @staticmethod
     async def _machine(run: Run, bundle: Bundle, excused: tuple[str, ...]) -> None:

@@ -68,7 +68,7 @@ class Waiting:
         if plan.refusal:
             await self._end(operation, Outcome.REFUSED, plan.refusal)
             return
-        await self._carrier.take_up(operation, plan)
+        self._carrier.take_up(operation, plan)
 
     async def _end(self, operation: Operation, outcome: Outcome, why: str) -> None:
         text = f"it waited for {operation.request.unit}, and was not begun: {why}"

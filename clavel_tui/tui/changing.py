@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
-from textual import work
+from textual import on, work
 
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Plan, Request, State, Verb
@@ -17,6 +17,7 @@ from clavel_tui.tui import choices
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.console import Console
 from clavel_tui.tui.many import Many
+from clavel_tui.tui.messages import Snapshot
 from clavel_tui.tui.render.bulk import bulk_lines
 from clavel_tui.tui.render.cells import Cell, Row, line
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
@@ -233,6 +234,15 @@ class ChangingConsole(Console):
             self.notify(f"not started: {error.text}", severity="error", timeout=10)
             return
         self._follow(client, ident)
+
+    @on(Snapshot)
+    def _tell_of_those_that_waited(self, message: Snapshot) -> None:
+        """What waited for its unit and waits no longer tells its end like all else."""
+        waiting = {o.id for o in message.state.operations if o.state is State.PLANNED}
+        if self._client:
+            for ident in self._waiting - waiting:
+                self._follow(self._client, ident)
+        self._waiting = waiting
 
     @work(group="follow")
     async def _follow(self, client: FleetClient, ident: str) -> None:

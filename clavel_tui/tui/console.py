@@ -85,6 +85,7 @@ class Console(App[None]):
         self._keep = keep
         self._kept_at = 0.0
         self._followed: set[str] = set()
+        self._waiting: set[str] = set()
         self._now = now
         self._open_client = open_client
         self._name = name

@@ -7,7 +7,7 @@ project=$(project_of "$path")
 : "${project:=${path##*/}}"
 names=$(data_names "$path" "$project")
 printf 'project\t%s\n' "$project"
-printf 'fingerprint\t%s\n' "$(fingerprint "$project" "$path" "$names")"
+printf 'fingerprint\t%s\n' "$(container_lines "$project" | fingerprint "$path" "$names")"
 printf '%s\n' "$names" | grep -v '^$' | sed "s/^/data$tab/"
 tree_lines "$path" "$names" 2>/dev/null | sed "s/^/file$tab/"
 { cat "$stack_dir/managed" | sed "s/^/managed$tab/"; } 2>/dev/null

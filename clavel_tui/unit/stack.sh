@@ -29,9 +29,9 @@ job_main() {
     case $verb in
     hold | unhold) ;;
     *)
-        D version --format '{{.Server.Version}}' >/dev/null 2>&1 ||
+        docker_v=$(D version --format '{{.Server.Version}}' 2>/dev/null) ||
             finish refused "Docker does not answer on this unit within $docker_limit s"
-        D compose version >/dev/null 2>&1 || finish refused "Docker Compose v2 is not installed on this unit"
+        compose_v=$(D compose version --short 2>/dev/null) || finish refused "Docker Compose v2 is not installed on this unit"
         ;;
     esac
     { mkdir -p "$stack_dir/releases" "${path%/*}"; } 2>/dev/null || finish refused "$stack_dir cannot be made"
@@ -59,7 +59,7 @@ look() {
     before=$work/before
     container_lines "${project:-$base}" >"$before" || finish refused "the containers of $stack cannot be listed"
     know_data "${project:-$base}" || finish refused "the disk of $state is full: nothing was changed"
-    found=$(fingerprint "${project:-$base}" "$path" "$names")
+    found=$(fingerprint "$path" "$names" <"$before")
     [ -z "$expect" ] || [ "$expect" = "$found" ] ||
         finish refused "$stack is not as it was when this was planned (somebody changed it meanwhile): plan again"
 }
@@ -69,8 +69,11 @@ look() {
 know_data() {
     { cat "$stack_dir/mounts"; data_mounts "$path" "$1"; } 2>/dev/null | LC_ALL=C sort -u >"$stack_dir/mounts.new" &&
         mv "$stack_dir/mounts.new" "$stack_dir/mounts" || return 1
+    know_names
+}
+know_names() { # the same where no container came or went since: only what an update puts there is another
     know_managed
-    names=$(data_names "$path" "$1")
+    names=$(data_of "$path" <"$stack_dir/mounts")
 }
 
 workplace() {

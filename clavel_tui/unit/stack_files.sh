@@ -167,22 +167,25 @@ aside() {
 
 swap_done() { rm -rf "$old" "$new" "$stack_dir/carry" "$stack_dir/carrying"; }
 
+# shellcheck disable=SC2016  # Docker's own $
+mounts_format='{{$s := index .Config.Labels "com.docker.compose.service"}}{{range .Mounts}}{{if eq .Type "bind"}}{{$s}} {{println .Source}}{{end}}{{end}}'
+
 # mounted <container lines: "SERVICE name", a name for each place in the stack's folder that it mounts; "." is all of it.
 mounted() {
-    cut -f 2,3 | while IFS=$tab read -r mnt_s mnt_c; do
-        D inspect --type container --format '{{range .Mounts}}{{if eq .Type "bind"}}{{println .Source}}{{end}}{{end}}' "$mnt_c" |
-            while IFS= read -r mnt_src; do
-                case $mnt_src in
-                "$path") printf '%s .\n' "$mnt_s" ;;
-                "$path"/*) printf '%s %s\n' "$mnt_s" "${mnt_src#"$path"/}" ;;
-                esac
-            done
+    mnt_ids=$(cut -f 3 | tr '\n' ' ')
+    [ -n "$mnt_ids" ] || return 0
+    # shellcheck disable=SC2086  # ids are hexadecimal
+    D inspect --type container --format "$mounts_format" $mnt_ids | while IFS=' ' read -r mnt_s mnt_src; do
+        case $mnt_src in
+        "$path") printf '%s .\n' "$mnt_s" ;;
+        "$path"/*) printf '%s %s\n' "$mnt_s" "${mnt_src#"$path"/}" ;;
+        esac
     done
 }
 
-# mounting <container lines: services that would go on seeing the folder, or the part of it, that the swap takes away.
+# mounting <mounted lines: services that would go on seeing the folder, or the part of it, that the swap takes away.
 mounting() {
-    mounted | while IFS=' ' read -r mnt_s mnt_m; do
+    while IFS=' ' read -r mnt_s mnt_m; do
         if [ "$mnt_m" = . ] || holds "$mnt_m" "$apart" || touches "$mnt_m"; then printf '%s\n' "$mnt_s"; fi
     done | LC_ALL=C sort -u | tr '\n' ' '
 }
@@ -194,10 +197,10 @@ touches() { # touches NAME: something that changed is it, is in it, or has it in
     done | grep -q yes
 }
 
-# writing <container lines: services that mount a folder in which data lies beside files of ours. They are stopped before the
+# writing <mounted lines: services that mount a folder in which data lies beside files of ours. They are stopped before the
 # swap parts the two: a database must not find itself in an empty folder.
 writing() {
-    mounted | while IFS=' ' read -r mnt_s mnt_m; do
+    while IFS=' ' read -r mnt_s mnt_m; do
         if holds "$mnt_m" "$names"; then printf '%s\n' "$mnt_s"; fi
     done | LC_ALL=C sort -u | tr '\n' ' '
 }

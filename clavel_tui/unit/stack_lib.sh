@@ -30,11 +30,14 @@ image_lines() {
 # $data names it; and below a folder that a service mounts to write, or was ever seen to, it is what no update put there.
 data_names() {
     [ -n "${managed_all:-}" ] || know_managed
+    { cat "$stack_dir/mounts" 2>/dev/null; data_mounts "$1" "$2"; } | LC_ALL=C sort -u | data_of "$1"
+}
+data_of() { # data_of PATH <places that services mount
     {
         printf '%s\n' "${data:-}" | while IFS= read -r data_n; do
             if [ -n "$data_n" ] && [ -e "$1/$data_n" ]; then printf '%s/\n' "$data_n"; fi
         done
-        { cat "$stack_dir/mounts" 2>/dev/null; data_mounts "$1" "$2"; } | LC_ALL=C sort -u | while IFS= read -r data_n; do
+        while IFS= read -r data_n; do
             if [ "$data_n" = . ]; then written_in "$1" .; else written "$1" "$data_n"; fi
         done
     } | LC_ALL=C sort -u | outermost
@@ -98,11 +101,11 @@ know_managed() {
 }
 paths_in() { (cd "$1" && find . -mindepth 1 -print) | sed 's|^\./||'; }
 
-# fingerprint PROJECT PATH DATA: what a preview saw and a job must find: services with image and reference, files, hold.
+# fingerprint PATH DATA <container lines: what a preview saw and a job must find: services with image and reference, files, hold.
 fingerprint() {
     {
-        container_lines "$1" | cut -f 2,4,11 | LC_ALL=C sort
-        printf 'files %s\n' "$(files_sum "$2" "$3")"
+        cut -f 2,4,11 | LC_ALL=C sort
+        printf 'files %s\n' "$(files_sum "$1" "$2")"
         cat "$stack_dir/held" 2>/dev/null
     } | sha256
 }

@@ -63,13 +63,15 @@ mark() { # mark RELEASE HEALTH: when it was last seen to run, and how it did; wi
 # Its lines are its identity: the same images and files recorded twice are the same release.
 record_lines() {
     printf 'project\t%s\n' "$project"
+    # shellcheck disable=SC2046  # image ids
+    rl_images=$(image_lines $(cut -f 4 "$before" | LC_ALL=C sort -u))
     cut -f 2,4,11 "$before" | LC_ALL=C sort -u | while IFS=$tab read -r rl_service rl_image rl_ref; do
-        rl_more=$(image_lines "$rl_image" | cut -f 2,4)
+        rl_more=$(printf '%s\n' "$rl_images" | sed -n "s/^$rl_image$tab//p" | cut -f 1,3)
         printf 'service\t%s\t%s\t%s\t%s\n' "$rl_service" "$rl_image" "$rl_ref" "$rl_more"
     done
     printf 'files\t%s\n' "$(files_sum "$fresh/folder" "")"
     tree_lines "$fresh/folder" | sed "s/^/file$tab/"
-    printf 'tools\t%s\t%s\n' "$(D version --format '{{.Server.Version}}')" "$(D compose version --short 2>/dev/null)"
+    printf 'tools\t%s\t%s\n' "$docker_v" "$compose_v"
 }
 
 copy_stack() { # copy_stack FROM TO DATA
@@ -103,12 +105,12 @@ keep_images() {
     sed -n "s/^service$tab//p" "$stack_dir/releases/$1/manifest" | while IFS=$tab read -r keep_s keep_i _; do
         keep_t=$(keep_name "$keep_s" "$1")
         D tag "$keep_i" "$keep_t" || exit 1
+        keep_c=clavel-keep-$(slug "$stack")-$(slug "$keep_s")-$1
+        D inspect --type container "$keep_c" >/dev/null 2>&1 && continue
         # What Compose built bears its project's label: inherited, it would make this a container of the stack.
         keep_l=$(D image inspect --format '{{index .Config.Labels "com.docker.compose.project"}}' "$keep_i")
-        keep_c=clavel-keep-$(slug "$stack")-$(slug "$keep_s")-$1
-        D inspect --type container "$keep_c" >/dev/null 2>&1 ||
-            D create --name "$keep_c" --network none --label clavel.keep="$stack" \
-                ${keep_l:+--label com.docker.compose.project=clavel-keep} "$keep_t" /clavel-keep >/dev/null || exit 1
+        D create --name "$keep_c" --network none --label clavel.keep="$stack" \
+            ${keep_l:+--label com.docker.compose.project=clavel-keep} "$keep_t" /clavel-keep >/dev/null || exit 1
     done 2>>"$job/log"
 }
 

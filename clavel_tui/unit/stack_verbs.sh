@@ -16,7 +16,7 @@ update() {
     room_at=$(docker_root)
     [ ! -d "$room_at" ] || needs_room "$room_at" "Docker's disk" # a virtual machine's disk is not seen from here
     needs_room "$state" "the disk of $state"
-    know_data "${project:-$base}" || finish refused "the disk of $state is full: nothing was changed"
+    know_names
     stage "$stage_in" keep || finish refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
     checked=$(compose_in "$new" config --quiet 2>&1) ||
         refuse "Docker Compose refuses the files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
@@ -53,8 +53,9 @@ update() {
     is_change || { keep_managed; rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
 
     step activate
-    mounts=$(mounting <"$before")
-    halted=$(writing <"$before")
+    places=$(mounted <"$before")
+    mounts=$(printf '%s\n' "$places" | mounting)
+    halted=$(printf '%s\n' "$places" | writing)
     remember phase=swapping "target=$target" "halted=$halted" || give_up refused "the disk of $state is full: nothing was changed"
     halt "$halted" || { go_on "$halted"; give_up failed "these could not be stopped for the swap of the files: $halted"; }
     swap_in || {
@@ -170,8 +171,9 @@ come_back() {
         finish failed "it went bad ($1), and Docker does not answer: files are back at $target; roll back to it when Docker answers" "target=$target"
     fi
     back_now=$(container_lines "$project") || back_now=$(cat "$before")
-    mounts=$(printf '%s\n' "$back_now" | mounting)
-    halt "$(printf '%s\n' "$back_now" | writing)" || warn "some services could not be stopped for the swap of the files"
+    places=$(printf '%s\n' "$back_now" | mounted)
+    mounts=$(printf '%s\n' "$places" | mounting)
+    halt "$(printf '%s\n' "$places" | writing)" || warn "some services could not be stopped for the swap of the files"
     remember phase=returning "target=$target"
     # What a new service wrote meanwhile stays too.
     data_names "$path" "$project" 2>/dev/null >>"$stack_dir/carry"
@@ -223,12 +225,13 @@ rollback() {
         refuse "Docker Compose refuses the recorded files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
     project=$was_project
     changed=$(changed_names)
-    halted=$(writing <"$before")
+    places=$(mounted <"$before")
+    halted=$(printf '%s\n' "$places" | writing)
     cancelled && refuse_as cancelled "cancelled before anything was changed"
     remember phase=swapping "target=$target" "to=$release" "halted=$halted" || refuse "the disk of $state is full: nothing was changed"
 
     step activate
-    mounts=$(mounting <"$before")
+    mounts=$(printf '%s\n' "$places" | mounting)
     halt "$halted" || { go_on "$halted"; refuse_as failed "these could not be stopped for the swap of the files: $halted"; }
     swap_in || {
         unswap

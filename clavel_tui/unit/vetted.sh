@@ -1,15 +1,37 @@
 # shellcheck shell=sh
 # vetted.sh: which systems a login without root's rights may make this unit run.
 
-# vetted PATH: it has run here before, or each path of its closure is signed by a key that /etc/nix/nix.conf trusts. What the
-# login built or copied by itself is neither, whoever's word says that it is valid.
+# vetted PATH: it has run here before, or each path of its closure is signed by a key that /etc/nix/nix.conf trusts, or is part
+# of what has run here. What the login built or copied by itself is none of these, whoever's word says that it is valid.
 vetted() {
     case $1 in /nix/store/*) ;; *) return 1 ;; esac
     case ${1#/nix/store/} in '' | .* | *[!0-9A-Za-z+._?=-]*) return 1 ;; esac
-    for vetted_l in "$root"/nix/var/nix/profiles/system-*-link; do
-        [ "$(readlink "$vetted_l" 2>/dev/null)" != "$1" ] || return 0
+    vetted_runs=$(has_run)
+    ! listed "$1" "$vetted_runs" || return 0
+    vetted_rc=0
+    vetted_said=$(limit 300 nix --extra-experimental-features nix-command store verify --recursive --no-contents --sigs-needed 1 "$1" \
+        2>&1 </dev/null) || vetted_rc=$?
+    case $vetted_rc in
+    0) return 0 ;;
+    2) ;; # nothing is wrong but that some are signed by nobody
+    *) return 1 ;;
+    esac
+    {
+        # shellcheck disable=SC2086  # store paths
+        nix-store --query --requisites $vetted_runs | sed 's/^/known /'
+        printf '%s\n' "$vetted_said" | sed -n "s/.*path '\\(\\/nix\\/store\\/[^' ]*\\)' is untrusted.*/unsigned \\1/p"
+    } 2>/dev/null | awk '
+        $1 == "known" { known[$2] = 1; next }
+        { n += 1; if (!($2 in known)) strange = 1 }
+        END { exit strange || !n }'
+}
+
+# has_run: systems that root has made this unit run: those with a generation, and those that our roots keep.
+has_run() {
+    for has_l in "$root"/nix/var/nix/profiles/system-*-link; do
+        has_p=$(readlink "$has_l" 2>/dev/null) && [ -e "$root$has_p" ] && printf '%s\n' "$has_p"
     done
-    [ ! -L "$root/nix/var/nix/gcroots/clavel/${1##*/}" ] || return 0
-    limit 300 nix --extra-experimental-features nix-command store verify --recursive --no-contents --sigs-needed 1 "$1" \
-        >/dev/null 2>&1 </dev/null
+    for has_l in "$root"/nix/var/nix/gcroots/clavel/*; do
+        [ ! -L "$has_l" ] || [ ! -e "$root/nix/store/${has_l##*/}" ] || printf '/nix/store/%s\n' "${has_l##*/}"
+    done
 }

@@ -137,7 +137,7 @@ class Mutant:
 
 MUTANTS = (
     Mutant("the fingerprint is not compared", "stack.sh", '[ "$expect" = "$found" ] ||', "true ||", meets_a_change),
-    Mutant("no container keeps an image", "stack_releases.sh", 'D inspect --type container "$keep_c" >/dev/null 2>&1 ||', "true ||", survives_a_prune),
+    Mutant("no container keeps an image", "stack_releases.sh", 'D inspect --type container "$keep_c" >/dev/null 2>&1 && continue', "continue", survives_a_prune),
     Mutant("tags are not put back", "stack.sh", "untagged=$(retag_lines", "untagged=; : $(:", returns),
     Mutant("what runs is not verified", "stack_health.sh", "\nverify_release() {\n", "\nverify_release() {\n    return 0\n", meets_an_up_that_lies),
     Mutant("health is not judged", "stack_verbs.sh", 'judge "$known" || come_back "$why"', ":", returns),

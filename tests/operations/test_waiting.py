@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class Scene:
             is_alive=self.alive.__contains__,
             clock=Clock(lambda: 100.0),
             origin=origin,
+            at_once=asyncio.Semaphore(8),
             checkpoint=lambda _name: None,
         )
         watch: Any = SimpleNamespace(state=lambda _unit: self.state)
@@ -62,9 +64,12 @@ class Scene:
     async def plan(self, request: Request) -> Plan:
         return Plan(request=request, title=request.sentence, refusal=self.refusal, system=SystemPlan(nar_id="/x", label="x"))
 
-    async def _take_up(self, operation: Operation, plan: Plan) -> None:
-        if await self.journal.take_up(operation.model_copy(update={"state": State.RUNNING})):
-            self.taken.append(plan.request.release)
+    def _take_up(self, operation: Operation, plan: Plan) -> None:
+        async def carried() -> None:
+            if await self.journal.take_up(operation.model_copy(update={"state": State.RUNNING})):
+                self.taken.append(plan.request.release)
+
+        self.carrier.track(operation.id, plan.request.unit, carried())
 
     async def put_off(self, **more: Any) -> str:  # noqa: ANN401
         request = DEPLOY.model_copy(update={"release": "h1@aaaa1111", **more})
@@ -99,6 +104,7 @@ async def test_it_waits_until_the_unit_was_seen_and_is_taken_up_once(scene: Scen
     scene.back()
     for _ in range(3):
         await scene.waiting.take_up()
+    await scene.carrier.settle_open()
     assert scene.taken == ["h1@aaaa1111"]
     assert (await scene.of(ident)).state is State.RUNNING
 
@@ -119,6 +125,7 @@ async def test_a_newer_one_takes_its_place(scene: Scene) -> None:
     )
     scene.back()
     await scene.waiting.take_up()
+    await scene.carrier.settle_open()
     assert scene.taken == ["h1@bbbb2222"]
     assert (await scene.of(second)).state is State.RUNNING
 
@@ -168,6 +175,7 @@ async def test_another_console_s_own_are_left_to_it_while_it_lives(scene: Scene)
     scene.alive.clear()
     await scene.carrier.reconcile()  # which settles what died, and leaves alone what only waits
     await scene.waiting.take_up()
+    await scene.carrier.settle_open()
     assert scene.taken == ["h1@aaaa1111"]
 
 

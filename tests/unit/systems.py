@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clavel_tui.nix.system_job import LIBRARIES
 from clavel_tui.remote.bundle import Bundle
 
 from .supervisor import Seen, Supervisor, wait_until
@@ -101,7 +102,7 @@ class SystemUnit:
     def bundle(self, target: str, ident: str, **params: str) -> Bundle:
         """The job of a deployment."""
         whole = self.unit.bundle("", ident, {**PARAMS, "target": target, **params})
-        texts = {"body.sh": "system.sh", "secrets.sh": "secrets.sh"}
+        texts = {"body.sh": "system.sh", **{name: name for name in LIBRARIES}}
         return Bundle({**whole.files, **{name: (self.unit.text(source).encode(), 0o700) for name, source in texts.items()}})
 
     def start(self, target: str, ident: str = "j1", **params: str) -> None:

@@ -26,7 +26,18 @@ BEGINS = "-- clavel-tui begins --\n"
 NIX = """\
 #!/bin/sh
 for last; do :; done
-grep -qxF "$last" "$CLAVEL_ROOT/signed" 2>/dev/null
+[ ! -e "$CLAVEL_ROOT/corrupt" ] || exit 1
+for path in "$last" $(cat "$CLAVEL_ROOT$last/needs" 2>/dev/null); do
+    grep -qxF "$path" "$CLAVEL_ROOT/signed" 2>/dev/null || { echo "path '$path' is untrusted" >&2; bad=2; }
+done
+exit ${bad:-0}
+"""
+"""As both versions of the lab say it: 2 for what is signed by nobody, and 1 for what is not what it was."""
+NIX_STORE = """\
+#!/bin/sh
+[ "$1" = --query ] || { [ -e "$CLAVEL_ROOT$2" ]; exit; }
+shift 2
+for path; do echo "$path"; cat "$CLAVEL_ROOT$path/needs" 2>/dev/null; done
 """
 
 
@@ -43,8 +54,10 @@ class Helped:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_bytes(content)
             (self.folder / name).chmod(mode)
-        (self.web.unit.bin / "nix").write_text(NIX)
-        (self.web.unit.bin / "nix").chmod(0o755)
+        for name, text in {"nix": NIX, "nix-store": NIX_STORE}.items():
+            (self.web.unit.bin / name).write_text(text)
+            (self.web.unit.bin / name).chmod(0o755)
+        (self.web.unit.bin / "awk").symlink_to(shutil.which("awk") or "awk")
 
     def call(self, *words: str, stdin: bytes = b"", **env: str) -> "subprocess.CompletedProcess[bytes]":
         # A session of its own, as sshd gives it: its guard ends the whole group.
@@ -140,6 +153,22 @@ async def test_what_has_run_here_needs_no_signature(helped_unit: Helped) -> None
     (helped_unit.web.root / f"nix/var/nix/gcroots/clavel/{wanted.rpartition('/')[2]}").unlink()
     assert (await deploy(helped_unit, wanted, "j3"))["outcome"] == "refused"
     (helped_unit.web.root / "nix/var/nix/profiles/system-2-link").symlink_to(wanted)
+    assert (await deploy(helped_unit, wanted, "j4"))["outcome"] == "succeeded"
+
+
+async def test_a_part_of_what_has_run_needs_no_signature(helped_unit: Helped) -> None:
+    """A copy leaves out what is there already, and with it its signature."""
+    first, wanted = helped_unit.web.system("1"), helped_unit.web.system("2")
+    part = f"/nix/store/{'0' * 32}-glibc"
+    (helped_unit.web.root / wanted[1:] / "needs").write_text(f"{part}\n")
+    sign(helped_unit, wanted)
+    assert (await deploy(helped_unit, wanted))["outcome"] == "refused"
+    (helped_unit.web.root / first[1:] / "needs").write_text(f"{part}\n")
+    assert (await deploy(helped_unit, wanted, "j2"))["outcome"] == "refused"  # nobody has deployed the first one here
+    (helped_unit.web.root / "nix/var/nix/profiles/system-1-link").symlink_to(first)
+    (helped_unit.web.root / "corrupt").touch()
+    assert (await deploy(helped_unit, wanted, "j3"))["outcome"] == "refused"
+    (helped_unit.web.root / "corrupt").unlink()
     assert (await deploy(helped_unit, wanted, "j4"))["outcome"] == "succeeded"
 
 

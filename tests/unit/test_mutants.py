@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from clavel_tui.nix.system_job import LIBRARIES
 from clavel_tui.unit import script
 
 from . import test_job as jobs
+from . import test_secrets as lacking
 from . import test_system as systems
 from .supervisor import Supervisor
 from .systems import SystemUnit
@@ -295,13 +297,22 @@ DEPLOYMENTS = (
         "",
         systems.test_the_newest_roots_stay_and_what_is_used,
     ),
+    deployment(
+        "nobody looks for its secrets", "\n    has_its_secrets\n", "\n", lacking.test_files_that_the_fleet_names_must_all_be_there
+    ),
+    deployment(
+        "its signatures are not asked for",
+        'vetted "$target" ||',
+        "true ||",
+        systems.test_only_what_is_signed_where_that_is_asked_for,
+    ),
 )
 
 
 def mutated(folder: Path, mutant: Mutant) -> Path:
     """The scripts, with this one step changed; it must stand there exactly once, and the shell must still take it."""
     folder.mkdir()
-    for name in ("job.sh", "lib.sh", "system.sh"):
+    for name in ("job.sh", "lib.sh", "system.sh", *LIBRARIES):
         (folder / name).write_text(script(name))
     text = script(mutant.file)
     assert text.count(mutant.found) == 1, f"{mutant.file} has changed: {mutant.found}"

@@ -67,6 +67,14 @@ def test_both_paths_are_rooted_before_anything_runs(plain: SystemUnit) -> None:
     assert (plain.root / "rooted").read_text().strip() == "2"
 
 
+def test_only_what_is_signed_where_that_is_asked_for(plain: SystemUnit) -> None:
+    """As the helper asks; there is no `nix` here that would call anything signed, and what ran is known by its root."""
+    assert plain.deploy(plain.system("2"), signed_only="1").outcome == "refused"
+    assert plain.told == []
+    assert plain.deploy(plain.system("2"), "j2").outcome == "succeeded"
+    assert plain.deploy(plain.system("1"), "j3", signed_only="1").outcome == "succeeded"
+
+
 # ---------------------------------------------------------------- what goes wrong
 
 
