@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clavel_tui.demo.engine.nix import nar_hash, revision, store_name
+from clavel_tui.demo.engine.nix import nar_hash, revision
+from clavel_tui.demo.engine.systems import store_name
 from clavel_tui.demo.fleet import UNITS, DemoUnit
 
 DAY_S = 86400.0

@@ -8,7 +8,7 @@ import stat
 import sys
 from pathlib import Path
 
-from clavel_tui.demo.engine.nix import store_name
+from clavel_tui.demo.engine.systems import Store, store_name
 from clavel_tui.demo.fleet import DemoUnit
 
 TOOLS = Path(__file__).parent / "tools"
@@ -21,7 +21,7 @@ def write_tools(folder: Path) -> None:
         if tool.is_file():
             _program(folder / tool.name, tool.read_text(encoding="utf-8"))
     (folder / "python").symlink_to(Path(sys.executable).resolve())
-    for program, module in (("docker", "main"), ("nix", "nix")):
+    for program, module in {"docker": "main", "nix": "nix", "nix-store": "nix_store", "nix-env": "nix_env"}.items():
         start = f"""#!{folder / "python"} -IS
 import os, sys
 
@@ -54,7 +54,7 @@ def write_machine(unit: DemoUnit, folder: Path, tools: Path) -> None:
     for line, text in answers.items():
         (folder / "answers" / line).write_text(f"{text}\n", encoding="utf-8")
     (folder / "bin/docker").symlink_to(tools / "docker")
-    for program in ("df", "nix-store"):
+    for program in ("df", "nix-store", "nix-env"):
         (folder / "bin" / program).symlink_to(tools / program)
     for program in {line.partition(" ")[0] for line in answers} - {"df", "services"}:
         (folder / "bin" / program).symlink_to(tools / "answer")
@@ -112,10 +112,11 @@ def _nix(unit: DemoUnit, folder: Path) -> None:
     profiles = folder / "nix/var/nix/profiles"
     profiles.mkdir(parents=True)
     first, last = unit.generations
+    names = {number: store_name(unit.name, unit.kind == "darwin", number) for number in range(first, last + 1)}
+    Store(folder).add(f"/nix/store/{name}" for name in names.values())
     made = Path()
-    for number in range(first, last + 1):
-        made = folder / "nix/store" / store_name(unit.name, unit.kind == "darwin", number)
-        made.mkdir(parents=True)
+    for number, name in names.items():
+        made = folder / "nix/store" / name
         (profiles / f"system-{number}-link").symlink_to(made)
     (profiles / "system").symlink_to(f"system-{last}-link")
     (folder / "run").mkdir(exist_ok=True)

@@ -19,7 +19,7 @@ from clavel_tui.remote.runner import Runner
 from clavel_tui.remote.target import Target
 from clavel_tui.remote.trust import SshFiles
 
-DRY_ACTIVATE = '"$1/bin/switch-to-configuration" dry-activate 2>&1 </dev/null'
+DRY_ACTIVATE = '"${CLAVEL_ROOT:-}$1/bin/switch-to-configuration" dry-activate 2>&1 </dev/null'
 BUILD_S = 6 * 3600.0
 COPY_S = 2 * 3600.0
 DRY_S = 120.0

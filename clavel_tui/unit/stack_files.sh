@@ -168,7 +168,7 @@ aside() {
 swap_done() { rm -rf "$old" "$new" "$stack_dir/carry" "$stack_dir/carrying"; }
 
 # shellcheck disable=SC2016  # Docker's own $
-mounts_format='{{$s := index .Config.Labels "com.docker.compose.service"}}{{range .Mounts}}{{if eq .Type "bind"}}{{$s}} {{println .Source}}{{end}}{{end}}'
+mounts_format='{{range .Mounts}}{{if eq .Type "bind"}}{{index $.Config.Labels "com.docker.compose.service"}} {{println .Source}}{{end}}{{end}}'
 
 # mounted <container lines: "SERVICE name", a name for each place in the stack's folder that it mounts; "." is all of it.
 mounted() {

@@ -133,6 +133,26 @@ def test_an_update_goes_well_and_a_rollback_restores_the_recorded_images(demo: D
     assert [o["outcome"] for o in demo.json("history")] == ["succeeded", "succeeded"]
 
 
+def test_systems_are_built_copied_deployed_and_brought_back(demo: Demo) -> None:
+    """By a Nix that is simulated, and the scripts of any real unit."""
+
+    def runs(unit: str) -> str:
+        return (demo.places.root / unit / "run/current-system").resolve().name
+
+    demo("eval")
+    first = {unit: runs(unit) for unit in ("electrum", "stibnite")}
+    wanted = {plan["request"]["unit"]: plan["release"] for plan in demo.json("deploy", *first, "--dry-run")}
+    code, _, said = demo("deploy", *first, "--yes")
+    assert code == 0, said
+    assert "nginx: 1.28." in said
+    assert "would restart: nginx.service, sshd.service" in said
+    assert {unit: f"/nix/store/{runs(unit)}" for unit in first} == wanted
+    assert demo("rollback", "--unit", "electrum", "--yes")[0] == 0
+    assert runs("electrum") == first["electrum"]
+    rows = {row["path"]: row["verdict"] for row in demo.json("generations", "electrum")}
+    assert rows[wanted["electrum"]] == "good"
+
+
 def test_a_bad_update_returns_by_itself(demo: Demo) -> None:
     before, image = demo.stack("electrum", "uptime"), demo.image_of("electrum", "uptime-uptime-1")
     code, out, _ = demo("update", "uptime", "--unit", "electrum", "--yes")

@@ -417,7 +417,7 @@ def test_a_login_with_the_helper_deploys_what_is_signed_and_nothing_else(fleet: 
             fleet.unit("h2")
             fleet.console.run("prepare", "h2").ends(SUCCEEDED)  # root may bring it, and the login may not run it
             fleet.unit("h2", user="deploy", elevate="helper")
-            answer = fleet.console.run("deploy", "h2", "--yes", "--json").ends(FAILED)
+            answer = fleet.console.run("deploy", "h2", "--yes", "--json").ends(REFUSED)
             assert "is not signed by a key which this unit trusts" in answer.text
         assert runs(h2) == first
         for words in ("id", "sh -c id", "/opt/clavel-unit/../../bin/sh", "cat /etc/shadow"):

@@ -65,9 +65,10 @@ def ps(store: Store, args: Args) -> None:
     for ident, container in reversed(store.containers.items()):
         if not all(_has(container, wanted) for wanted in said.get("--filter", [])):
             continue
-        state = containers.status(container, store.images[container["image"]], now)[0]
+        state, health, _ = containers.status(container, store.images[container["image"]], now)
         if "-a" in said or "--all" in said or state == "running":
-            say(ident if "--no-trunc" in said else ident[:12])
+            row = {"ID": ident, "State": state, "Status": f"Up 3 minutes{f' ({health})' if health else ''}"}
+            say(render(said["--format"][0], row) if "--format" in said else ident if "--no-trunc" in said else ident[:12])
 
 
 def _has(container: Json, wanted: str) -> bool:

@@ -12,11 +12,15 @@ import re
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from .nix_store import store
+from .systems import Store, closure, store_name
 
 VERSION = "2.31.2-simulated"
-_ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 _SET = re.compile(r"^    (\w+Configurations) = \{\n(.*?)^    \};", re.MULTILINE | re.DOTALL)
 _LINE = re.compile(r"^      (?P<name>[\w-]+) = (?:generation (?P<number>\d+)|throw \"(?P<text>[^\"]*)\");", re.MULTILINE)
+COPY_S = 0.15
 THINK_S = 0.12
 """For each host, so that there is something to be seen."""
 Answer = tuple[str, int | str]
@@ -24,14 +28,6 @@ Answer = tuple[str, int | str]
 
 class RefusedError(Exception):
     """What the real one would say behind `error:`."""
-
-
-def store_name(unit: str, darwin: bool, number: int) -> str:  # noqa: FBT001  one fact of a unit
-    """The name of a system's generation in the store."""
-    digest = hashlib.sha256(f"{unit} {number}".encode()).digest()
-    word = "".join(_ALPHABET[byte % 32] for byte in digest)
-    kind = "darwin-system-25.11" if darwin else f"nixos-system-{unit}-25.11.2026{number:04d}"
-    return f"{word}-{kind}.{digest.hex()[:7]}"
 
 
 def nar_hash(text: str) -> str:
@@ -96,6 +92,21 @@ def _system(set_: str, name: str, number: int) -> dict[str, str]:
     return {"attribute": f"{set_}.{name}", "unit": name, "drvPath": f"{path}.drv", "narId": path, "system": system}
 
 
+def copy(to: str, path: str) -> None:
+    """`nix copy --to ssh://UNIT`: what is missing there, told one by one."""
+    here = store()
+    there = Store(here.root.with_name(urlsplit(to).hostname.partition(".")[0]))  # type: ignore[union-attr]
+    missing = sorted(closure(path).keys() - there.valid())
+    if path not in here.valid():
+        raise RefusedError(f"path '{path}' is not valid")
+    sys.stderr.write(f"copying {len(missing)} paths...\n")
+    for part in missing:
+        sys.stderr.write(f"copying path '{part}' to '{to.partition('?')[0]}'...\n")
+        sys.stderr.flush()
+        time.sleep(COPY_S)
+    there.add([path])
+
+
 def _trace(word: str, said: dict[str, object] | dict[str, str]) -> None:
     sys.stderr.write(f"trace: clavel-tui {word} {json.dumps(said)}\n")
     sys.stderr.flush()
@@ -108,11 +119,19 @@ def main(args: list[str]) -> int:
             sys.stdout.write(f"nix (Nix) {VERSION}\n")
         elif "metadata" in args:
             metadata(args[-1])
-        else:
+        elif "copy" in args:
+            copy(args[args.index("--to") + 1], args[-1])
+        elif "--expr" in args:
             evaluate(args[-1])
+        else:
+            return _refused(f"the demo's nix has no answer to: {' '.join(args)}")
         sys.stdout.flush()
     except RefusedError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.stderr.flush()
-        return 1
+        return _refused(str(error))
     return 0
+
+
+def _refused(why: str) -> int:
+    sys.stderr.write(f"error: {why}\n")
+    sys.stderr.flush()
+    return 1

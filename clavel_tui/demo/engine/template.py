@@ -19,7 +19,7 @@ def render(text: str, value: object) -> str:
         EngineError: a field that is not there, or an action that is not known.
     """
     nodes, _ = _parse(_pieces(text), 0)
-    return _run(nodes, value)
+    return _run(nodes, value, value)
 
 
 def _pieces(text: str) -> list[tuple[str, str]]:
@@ -53,19 +53,19 @@ def _parse(pieces: Sequence[tuple[str, str]], at: int) -> tuple[list[Node], int]
     return nodes, at
 
 
-def _run(nodes: Sequence[Node], dot: object) -> str:
+def _run(nodes: Sequence[Node], dot: object, root: object) -> str:
     out: list[str] = []
     for node in nodes:
         match node:
             case ("text", text):
                 out.append(text)
             case ("out", words):
-                out.append(_said(_value(words, dot)))
+                out.append(_said(_value(words, dot, root)))
             case ("if", words, body, other):
-                out.append(_run(body if _value(words, dot) else other, dot))
+                out.append(_run(body if _value(words, dot, root) else other, dot, root))
             case ("range", words, body, other):
-                items = _value(words, dot) or ()
-                out.append("".join(_run(body, item) for item in items) or _run(other, dot))
+                items = _value(words, dot, root) or ()
+                out.append("".join(_run(body, item, root) for item in items) or _run(other, dot, root))
     return "".join(out)
 
 
@@ -99,23 +99,23 @@ def _words(text: str) -> list[Any]:
     return stack[0]
 
 
-def _value(words: Sequence[Any], dot: object) -> Any:  # noqa: ANN401  whatever the field holds
+def _value(words: Sequence[Any], dot: object, root: object) -> Any:  # noqa: ANN401  whatever the field holds
     head, *rest = words
-    if isinstance(head, str) and not head.startswith("."):
-        return _call(head, [_term(word, dot) for word in rest])
-    return _term(head, dot)
+    if isinstance(head, str) and not head.startswith((".", "$")):
+        return _call(head, [_term(word, dot, root) for word in rest])
+    return _term(head, dot, root)
 
 
-def _term(word: Any, dot: object) -> Any:  # noqa: ANN401
+def _term(word: Any, dot: object, root: object) -> Any:  # noqa: ANN401
     match word:
         case list():
-            return _value(word, dot)
+            return _value(word, dot, root)
         case ("string", text):
             return text
         case ".":
             return dot
-    value: Any = dot
-    for name in word.removeprefix(".").split("."):
+    value: Any = root if word.startswith("$") else dot
+    for name in word.removeprefix("$").removeprefix(".").split("."):
         if not isinstance(value, dict) or name not in value:
             raise EngineError(f"template parsing error: template: :1: can't evaluate field {name}")
         value = value[name]
