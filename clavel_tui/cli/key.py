@@ -50,7 +50,7 @@ async def install_helper(context: Context) -> int:
     if not args.yes and not output.confirmed("Put it there?"):
         return EXIT_CODES[Outcome.CANCELLED]
     async with context.doors.client(settle=False) as client:
-        lines = await client.install_helper(args.name, args.login, args.root)
+        lines = await client.install_helper(args.name, args.login, args.root, args.keys)
     output.as_json({"unit": args.name, "done": list(lines)}) if context.json else output.result("\n".join(lines))
     return 0
 

@@ -53,6 +53,8 @@ def build() -> argparse.ArgumentParser:
     helper = _verb(verbs, "install-helper", text)
     helper.add_argument("name", metavar="UNIT")
     helper.add_argument("--login", required=True, help="who may run it there")
+    what = "by which key of Nix a system has to be signed; else by that of signing_key"
+    helper.add_argument("--key", dest="keys", action="append", default=[], metavar="NAME:BASE64", help=what)
     helper.add_argument("--as", dest="root", default="", metavar="LOGIN", help="the login to put it with: root, or one with sudo")
     helper.add_argument("-y", "--yes", action="store_true", help="do not ask")
     _verb(verbs, "check", "read the fleet's files without touching a unit")

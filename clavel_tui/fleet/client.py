@@ -143,10 +143,11 @@ class FleetClient(Protocol):
         """Puts that line on the unit with what it runs; returns where it stands."""
         ...
 
-    async def install_helper(self, unit: str, login: str, root: str) -> Sequence[str]:
+    async def install_helper(self, unit: str, login: str, root: str, keys: Sequence[str]) -> Sequence[str]:
         """Lets a login without root's rights deploy signed systems there.
 
-        ``root``: with whose login it is put, where that is not the unit's own.
+        ``root``: with whose login it is put, where that is not the unit's own. ``keys``: the public keys of Nix by which a
+        system may be signed; none: that of this workstation's signing key.
         Returns what was done, and what is left to do, a line each.
         """
         ...

@@ -295,13 +295,13 @@ class InProcessFleet:
         await self._parts.journal.record([("key", "", unit, f"a read-only key {where}: {' '.join(key.split()[2:])}")])
         return where
 
-    async def install_helper(self, unit: str, login: str, root: str) -> Sequence[str]:
+    async def install_helper(self, unit: str, login: str, root: str, keys: Sequence[str]) -> Sequence[str]:
         """See FleetClient."""
         found = self._carrier.unit(unit)
         if self._parts.helper is None:
             raise self._carrier.read_only()
         try:
-            lines = await helper.install(self._parts, self._parts.helper, found, login, root)
+            lines = await helper.install(self._parts, self._parts.helper, found, login, root, keys)
         except RemoteError as error:
             raise unit_error(error) from error
         await self._parts.journal.record([("helper", "", unit, f"for {login}: {lines[1]}")])

@@ -62,10 +62,11 @@ class HelperFiles:
     texts: Mapping[str, str]
     kinds: Mapping[str, Mapping[str, tuple[bytes, int]]]
 
-    def bundle(self, target: Target, folder: str = HELPER) -> Bundle:
-        """As it lies on the unit."""
+    def bundle(self, target: Target, keys: str, folder: str = HELPER) -> Bundle:
+        """As it lies on the unit. ``keys``: public halves of the keys by which a system may be signed."""
         head = f"#!/bin/sh\nhere={folder}\n"
-        settings = assignments(target.variables()) + b"export " + " ".join(target.variables()).encode() + b"\n"
+        said = {**target.variables(), "CLAVEL_SYSTEM_KEYS": keys}
+        settings = assignments(said) + b"export " + " ".join(said).encode() + b"\n"
         files = {"clavel-unit": ((head + self.program).encode(), 0o755), "settings": (settings, 0o644)}
         files |= {name: (text.encode(), 0o644) for name, text in self.libraries.items()}
         files |= {"guard": (self.guard.encode(), 0o644), "say": (self.say.encode(), 0o644)}

@@ -20,7 +20,9 @@ no() {
 plain() { case $1 in '' | [!A-Za-z0-9]* | *[!A-Za-z0-9._-]*) no "$2 is not a plain word" ;; esac; }
 number() { case $1 in '' | *[!0-9]*) no "$2 is not a number" ;; esac; }
 no_controls() { [ "$(printf '%s' "$1" | tr -d '[:print:]\200-\377'; echo .)" = . ] || no "$2 holds control characters"; }
-of_this_unit() { vetted "$1" || no "that system is not signed by a key which this unit trusts, and has not run here before"; }
+of_this_unit() {
+    vetted "$1" "$CLAVEL_SYSTEM_KEYS" || no "that system is not signed by the key that was named for this unit, and has not run here before"
+}
 
 # begin: what the login's shell or sudo said before is no part of the answer.
 begin() { sh -c "$(cat "$here/say")"; }
@@ -118,7 +120,7 @@ start() {
     cp "$here/files/$kind"/*.sh "$dir/" || no "the disk is full"
     take_params
     (sound) || exit 77
-    echo signed_only=1 >>"$dir/params"
+    printf '%s\n' "signed_only=1" "signed_by='$CLAVEL_SYSTEM_KEYS'" >>"$dir/params" || no "the disk is full"
     take_owner >"$dir/owner" || exit 77
     (cd "$dir" && sha256sum -- *.sh params owner >SUMS) 2>/dev/null || (cd "$dir" && shasum -a 256 -- *.sh params owner >SUMS) || no "the disk is full"
     sh -c "$(cat "$here/texts/job")" clavel start "$1" "$dir" "$(sha256 <"$dir/SUMS")"

@@ -48,8 +48,8 @@ set_profile() { run limit "$nix_s" nix-env --profile "$profile" --set "$1"; }
 # guard: a system of the right kind, for this very machine, that could also be left again. Where a login without root's rights
 # asks for it, see helper.sh, not a byte of it is read before it is known to be signed.
 guard() {
-    [ -z "${signed_only:-}" ] || vetted "$target" ||
-        finish refused "$target is not signed by a key which this unit trusts, and has not run here before: nothing was changed"
+    [ -z "${signed_only:-}" ] || vetted "$target" "${signed_by:-}" ||
+        finish refused "$target is not signed by the key that was named for this unit, and has not run here before: nothing was changed"
     case $type in
     darwin) guard_file=darwin-version guard_way=activate ;;
     *) guard_file=nixos-version guard_way=bin/switch-to-configuration ;;

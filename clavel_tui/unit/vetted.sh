@@ -1,19 +1,24 @@
 # shellcheck shell=sh
 # vetted.sh: which systems a login without root's rights may make this unit run.
 
-# vetted PATH: it has run here before, or each path of its closure is signed by a key that /etc/nix/nix.conf trusts, or is part
-# of what has run here. What the login built or copied by itself is none of these, whoever's word says that it is valid.
+# vetted PATH KEYS: it has run here before; or it bears a signature by one of KEYS, and each path that it needs is signed by a key
+# that /etc/nix/nix.conf trusts, or is part of what has run here. What the login built or put into the store by itself is none
+# of these, whoever's word says that it is valid; and a signature of a public cache says nothing of whose system it is.
 vetted() {
     case $1 in /nix/store/*) ;; *) return 1 ;; esac
     case ${1#/nix/store/} in '' | .* | *[!0-9A-Za-z+._?=-]*) return 1 ;; esac
     vetted_runs=$(has_run)
     ! listed "$1" "$vetted_runs" || return 0
+    [ -n "$2" ] || return 1
+    # What is named by its own content counts as signed, and anybody may put such a thing into the store.
+    vetted_sigs=$(verifying path-info --sigs "$1") || return 1
+    case $vetted_sigs in '' | *[[:space:]]ca:*) return 1 ;; esac
+    verifying --option trusted-public-keys "$2" store verify --no-contents --sigs-needed 1 "$1" >/dev/null || return 1
     vetted_rc=0
-    vetted_said=$(limit 300 nix --extra-experimental-features nix-command store verify --recursive --no-contents --sigs-needed 1 "$1" \
-        2>&1 </dev/null) || vetted_rc=$?
+    vetted_said=$(verifying store verify --recursive --no-contents --sigs-needed 1 "$1" 2>&1) || vetted_rc=$?
     case $vetted_rc in
     0) return 0 ;;
-    2) ;; # nothing is wrong but that some are signed by nobody
+    2) ;; # nothing is wrong but that some are signed by nobody: a copy leaves out what is there already, with its signature
     *) return 1 ;;
     esac
     {
@@ -24,6 +29,11 @@ vetted() {
         $1 == "known" { known[$2] = 1; next }
         { n += 1; if (!($2 in known)) strange = 1 }
         END { exit strange || !n }'
+}
+
+# verifying ARGS...: with no key of this machine's own, by which whatever is built here would be signed by itself.
+verifying() {
+    limit 300 nix --extra-experimental-features nix-command --option secret-key-files '' "$@" 2>&1 </dev/null
 }
 
 # has_run: systems that root has made this unit run: those with a generation, and those that our roots keep.

@@ -418,7 +418,15 @@ def test_a_login_with_the_helper_deploys_what_is_signed_and_nothing_else(fleet: 
             fleet.console.run("prepare", "h2").ends(SUCCEEDED)  # root may bring it, and the login may not run it
             fleet.unit("h2", user="deploy", elevate="helper")
             answer = fleet.console.run("deploy", "h2", "--yes", "--json").ends(REFUSED)
-            assert "is not signed by a key which this unit trusts" in answer.text
+            assert "is not signed by the key that was named for this unit" in answer.text
+            # Content that names itself counts as signed with Nix, and anybody may put some into the store.
+            make = (
+                "mkdir -p x/bin && printf '#!/bin/sh\\ntouch /root/owned\\n' >x/bin/switch-to-configuration && chmod 755 x/bin/*"
+            )
+            own = fleet.lab.ssh("h2", f"{make} && echo 1 >x/nixos-version && nix-store --add x", user="deploy").stdout.strip()
+            answer = fleet.console.run("deploy", "h2", "--to", own, "--yes", "--json").ends(REFUSED)
+            assert "is not signed by the key that was named for this unit" in answer.text
+            assert h2.exec("ls /root/owned", check=False).returncode != 0
         assert runs(h2) == first
         for words in ("id", "sh -c id", "/opt/clavel-unit/../../bin/sh", "cat /etc/shadow"):
             assert fleet.lab.ssh("h2", f"sudo -n {words}", user="deploy", check=False).returncode == 1, words

@@ -27,8 +27,14 @@ NIX = """\
 #!/bin/sh
 for last; do :; done
 [ ! -e "$CLAVEL_ROOT/corrupt" ] || exit 1
-for path in "$last" $(cat "$CLAVEL_ROOT$last/needs" 2>/dev/null); do
-    grep -qxF "$path" "$CLAVEL_ROOT/signed" 2>/dev/null || { echo "path '$path' is untrusted" >&2; bad=2; }
+file=$CLAVEL_ROOT/signed
+case "$*" in
+*path-info*) printf '%s\\t%s\\n' "$last" "$(cat "$CLAVEL_ROOT$last/ca" 2>/dev/null || echo desk-1:abc)" && exit ;;
+*"trusted-public-keys desk-1:KEY"*) ;;
+*) paths=$(cat "$CLAVEL_ROOT$last/needs" 2>/dev/null) && cached=$CLAVEL_ROOT/cached ;;
+esac
+for path in "$last" $paths; do
+    cat "$file" $cached 2>/dev/null | grep -qxF "$path" || { echo "path '$path' is untrusted" >&2; bad=2; }
 done
 exit ${bad:-0}
 """
@@ -50,7 +56,7 @@ class Helped:
 
     def __post_init__(self) -> None:
         self.folder = self.web.unit.folder / "helper"
-        for name, (content, mode) in helper_files().bundle(self.target, str(self.folder)).files.items():
+        for name, (content, mode) in helper_files().bundle(self.target, "desk-1:KEY", str(self.folder)).files.items():
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             (self.folder / name).write_bytes(content)
             (self.folder / name).chmod(mode)
@@ -140,7 +146,7 @@ async def test_what_nobody_signed_is_not_even_read(helped_unit: Helped) -> None:
     wanted = helped_unit.web.system("2", arch="secret")
     result = await deploy(helped_unit, wanted)
     assert result["outcome"] == "refused"
-    assert "is not signed by a key which this unit trusts" in result["text"]
+    assert "is not signed by the key that was named for this unit" in result["text"]
     assert helped_unit.web.told == []
 
 
@@ -154,6 +160,20 @@ async def test_what_has_run_here_needs_no_signature(helped_unit: Helped) -> None
     assert (await deploy(helped_unit, wanted, "j3"))["outcome"] == "refused"
     (helped_unit.web.root / "nix/var/nix/profiles/system-2-link").symlink_to(wanted)
     assert (await deploy(helped_unit, wanted, "j4"))["outcome"] == "succeeded"
+
+
+async def test_a_public_cache_s_signature_is_no_leave_to_run_its_system(helped_unit: Helped) -> None:
+    wanted = helped_unit.web.system("2")
+    (helped_unit.web.root / "cached").write_text(f"{wanted}\n")
+    assert (await deploy(helped_unit, wanted))["outcome"] == "refused"
+
+
+async def test_what_is_named_by_its_content_is_signed_by_nobody(helped_unit: Helped) -> None:
+    """Nix calls it signed, and whoever may reach the daemon puts it into the store."""
+    wanted = helped_unit.web.system("2")
+    sign(helped_unit, wanted)
+    (helped_unit.web.root / wanted[1:] / "ca").write_text("ca:fixed:r:sha256:09zz93")
+    assert (await deploy(helped_unit, wanted))["outcome"] == "refused"
 
 
 async def test_a_part_of_what_has_run_needs_no_signature(helped_unit: Helped) -> None:
