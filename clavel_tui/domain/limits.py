@@ -52,5 +52,7 @@ EVALUATOR_BATCH: Final = 400
 """Attributes a process: their names travel as one argument, and Linux takes 128 KiB of it."""
 ANSWER_S: Final = 120.0
 """A question to the person at the keyboard, from the last letter typed: what waits for it holds up others."""
+WAIT_S: Final = 30 * 86400.0
+"""A deployment that waits for a unit which is away: after a month nobody remembers what it was for."""
 WAVE = r"^([1-9][0-9]{0,3}|[1-9][0-9]?%|100%)$"
 """The size of a rollout's waves: a number of units, or a part of all."""

@@ -41,6 +41,8 @@ class SystemSettings(Model):
     activate_seconds: int = Field(900, ge=10, le=7200)
     on_failure: str = Field("return", pattern="^(return|leave)$")
     build_on: BuildOn = BuildOn.HERE
+    check_secrets: bool = True
+    """Off: where the system fetches its own keys when it is activated, or is looked for them in the wrong place."""
     secrets: tuple[str, ...] = ()
     """Files that must be on the unit before a system is activated, beside those that sops-nix, clan and agenix name."""
     keep_roots: int = Field(5, ge=2, le=100)

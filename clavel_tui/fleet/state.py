@@ -15,6 +15,9 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Unit
 from clavel_tui.domain.waves import RolloutSettings
 
+AWAY = frozenset({"unreachable", "lost", "timeout"})
+"""Kinds of trouble that end when the unit is back."""
+
 
 class UnitState(Model):
     """One unit: what should be, what was seen, and what follows from it."""
@@ -37,7 +40,7 @@ class UnitState(Model):
     @property
     def away(self) -> bool:
         """It cannot be reached now, for a reason that ends when it is back: a changed host key does not."""
-        return self.kind in {"unreachable", "lost", "timeout"}
+        return self.kind in AWAY
 
     def stack(self, name: str) -> StackView | None:
         """The stack of that name."""

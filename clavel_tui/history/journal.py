@@ -66,12 +66,16 @@ class Journal:
                 if log_offset is not None:
                     await write.execute("UPDATE operations SET log_offset=? WHERE id=?", (log_offset, operation.id))
 
-    async def settle(self, operation: Operation) -> bool:
-        """The last word of an operation. False when another console has settled it meanwhile."""
+    async def settle(self, operation: Operation, only: State | None = None) -> bool:
+        """The last word of an operation. False when another console has settled it meanwhile.
+
+        ``only``: as long as it stands so, which is False as well where somebody has begun what waited.
+        """
         async with self._db.transaction() as write:
             cursor = await write.execute(
-                "UPDATE operations SET state=?, outcome=?, ended=?, body=? WHERE id=? AND state <> 'settled'",
-                (operation.state.value, operation.outcome, operation.ended, operation.model_dump_json(), operation.id),
+                "UPDATE operations SET state=?, outcome=?, ended=?, body=?"
+                " WHERE id=? AND state <> 'settled' AND state = coalesce(?, state)",
+                (operation.state.value, operation.outcome, operation.ended, operation.model_dump_json(), operation.id, only),
             )
             if cursor.rowcount != 1:
                 return False

@@ -88,6 +88,7 @@ class SystemTable(_File):
     on_failure: str = Field("return", pattern="^(return|leave)$")
     build_on: str = Field("here", pattern="^(here|unit)$")
     keep_roots: int = Field(5, ge=2, le=100)
+    check_secrets: bool = True
     secrets: list[Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/@+-]+$")]] = []
 
 

@@ -37,6 +37,7 @@ def _params(plan: Plan, system: SystemPlan, unit: Unit, origin: Origin, now: flo
         "on_failure": judged.on_failure,
         "keep_n": judged.keep_roots,
         "secrets": " ".join(judged.secrets),
+        "check_secrets": int(judged.check_secrets),
         "label": field(system.label),
         "revision": field(system.revision),
         "now": f"{now:.0f}",

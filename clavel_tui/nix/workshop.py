@@ -168,6 +168,9 @@ def explained(error: NixError, said: Sequence[str], target: Target, signing_key:
             " signing_key in the config file, and its public half in trusted-public-keys of the unit"
         )
         return NixError(f"{target.name} takes no unsigned paths from {who}", hint, error.fault)
+    if "permission denied (" in lower:
+        text = f"ssh could not log in on {target.name} to copy: Nix runs it, and it asks nobody for a passphrase"
+        return NixError(text, "put the key into an agent: `ssh-add`", error.fault)
     if "no space left" in lower:
         return NixError(
             f"the disk of {target.name} is full",

@@ -98,6 +98,7 @@ class Carrier:
         parent: str = "",
         rollout: Rollout | None = None,
         state: State = State.RUNNING,
+        came_from: str = "",
     ) -> Operation:
         """The intent, in the journal; a PLANNED one is carried by nobody yet."""
         origin = await self._parts.origin()
@@ -108,6 +109,7 @@ class Carrier:
             state=state,
             started=self._parts.clock.wall(),
             born=born,
+            came_from=came_from,
             parent=parent,
         )
         self._parts.checkpoint("planned")
@@ -157,8 +159,9 @@ class Carrier:
             return "that operation has ended already"
         if found.state is State.PLANNED:
             text = "it waited for its unit, and was not begun: nothing was changed"
-            await self._parts.journal.settle(found.ended_with(Outcome.CANCELLED, text, self._parts.clock.wall()))
-            return "it waits no longer"
+            ended = found.ended_with(Outcome.CANCELLED, text, self._parts.clock.wall())
+            if await self._parts.journal.settle(ended, only=State.PLANNED):
+                return "it waits no longer"
         preparing = self.carries(found.id) and self._preparing.get(found.id, lambda: False)()
         if preparing or found.request.verb in HERE:
             return await self._stop_here(found.id)

@@ -27,6 +27,7 @@ NIXOS = """\
 sudoers is NixOS's own to write: put this into the configuration of {unit} and deploy it once as root:
   security.sudo.extraRules = [ {{
     users = [ "{login}" ];
+    runAs = "root";
     commands = [ {{ command = "{program}"; options = [ "NOPASSWD" ]; }} ];
   }} ];"""
 
@@ -35,8 +36,8 @@ def helper_files() -> HelperFiles:
     """What this version of clavel-tui puts there."""
     job = script("lib.sh") + script("job.sh")
     return HelperFiles(
-        program=script("helper.sh"),
-        libraries={name: script(name) for name in ("lib.sh", "vetted.sh")},
+        start=script("helper_start.sh"),
+        libraries={name: script(name) for name in ("helper.sh", "lib.sh", "vetted.sh")},
         guard=GUARDED,
         say=SAY,
         texts={"probe": helper_text(), "job": job, "system_look": look_text(), "dry-activate": DRY_ACTIVATE},

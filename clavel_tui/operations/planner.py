@@ -13,7 +13,7 @@ from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.release import Release
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Stack, Unit
-from clavel_tui.fleet.state import UnitState
+from clavel_tui.fleet.state import AWAY, UnitState
 from clavel_tui.inventory import files_sum, stack_files
 from clavel_tui.operations.machine import VERBS as MACHINE_VERBS
 from clavel_tui.operations.machine import MachinePlanner
@@ -29,10 +29,14 @@ VOLUMES = "volumes and databases are not rolled back: a pre_update hook can dump
 
 def when_back(request: Request, state: UnitState) -> Request | None:
     """The request that would wait: to the Deployment that is meant now, not to whatever is meant then."""
-    if request.verb is not Verb.DEPLOY or request.stack or not state.away:
+    if request.verb is not Verb.DEPLOY or request.stack or request.release.isdecimal():
         return None
-    release = request.release or (state.head.short if state.head else "")
-    return request.model_copy(update={"release": release}) if release else None
+    release = request.release
+    if release in {"", request.unit}:
+        release = state.head.short if state.head else ""
+    # What it ran is compared at its return: of a unit that was never seen nothing is known.
+    known = state.facts is not None and state.facts.current
+    return request.model_copy(update={"release": release}) if release and known and state.away else None
 
 
 class Planner:
@@ -48,15 +52,23 @@ class Planner:
         """The plan; one that cannot be carried out has its ``refusal``, with what is known all the same."""
         where = f"{request.stack}{f' ({request.service})' if request.service else ''} on {request.unit}"
         title = f"{request.verb.value} {where if request.stack else request.unit}"
+        if unit := self._parts.fleet.unit(request.unit):
+            self._parts.runner.wanted(self._parts.target(unit))
         try:
             return await self._plan(request, title)
         except RemoteError as error:
-            problem = unit_error(error)
-            return Plan(request=request, title=title, refusal=_sentence(problem))
+            return self._refused(request, title, unit_error(error), away=error.kind in AWAY)
         except ClavelError as error:
-            unit = self._parts.fleet.unit(request.unit)
-            waits = when_back(request, self._watch.state(unit)) if unit else None
-            return Plan(request=request, title=title, refusal=_sentence(error), when_back=waits)
+            return self._refused(request, title, error)
+
+    def _refused(self, request: Request, title: str, error: ClavelError, *, away: bool = False) -> Plan:
+        """``away``: it was lost while it was asked."""
+        unit = self._parts.fleet.unit(request.unit)
+        state = self._watch.state(unit) if unit else None
+        if state and away:
+            state = state.model_copy(update={"kind": "lost"})
+        waits = when_back(request, state) if state else None
+        return Plan(request=request, title=title, refusal=_sentence(error), when_back=waits)
 
     async def _plan(self, request: Request, title: str) -> Plan:
         unit = self._parts.fleet.unit(request.unit)

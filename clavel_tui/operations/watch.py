@@ -117,6 +117,7 @@ class Watch:
         if now:
             for unit in units:
                 if self._trouble.get(unit.name, Trouble()).text:
+                    self._parts.runner.wanted(self._parts.target(unit))
                     await self._parts.runner.forget(self._parts.target(unit))
         await asyncio.gather(*(self.look(unit) for unit in units))
 

@@ -34,6 +34,10 @@ class EitherRunner:
         """See QueryRunner."""
         await self._of(target).forget(target)
 
+    def wanted(self, target: Target) -> None:
+        """See QueryRunner."""
+        self._of(target).wanted(target)
+
     async def close(self) -> None:
         """See QueryRunner."""
         await self._ssh.close()

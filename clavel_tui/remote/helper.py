@@ -55,7 +55,7 @@ class HelperFiles:
     ``texts``: name → the script that a console means by it; ``kinds``: name → the files of a job of that kind.
     """
 
-    program: str
+    start: str
     libraries: Mapping[str, str]
     guard: str
     say: str
@@ -64,10 +64,13 @@ class HelperFiles:
 
     def bundle(self, target: Target, keys: str, folder: str = HELPER) -> Bundle:
         """As it lies on the unit. ``keys``: public halves of the keys by which a system may be signed."""
-        head = f"#!/bin/sh\nhere={folder}\n"
+        start = f"#!/bin/sh\nhere={folder}\n{self.start}"
         said = {**target.variables(), "CLAVEL_SYSTEM_KEYS": keys}
+        # Folders of Homebrew or of the group `staff` hold programs that are not root's.
+        own = (folder for folder in said["PATH"].split(":") if not folder.startswith(("/usr/local", "/opt/homebrew")))
+        said["PATH"] = ":".join(own)
         settings = assignments(said) + b"export " + " ".join(said).encode() + b"\n"
-        files = {"clavel-unit": ((head + self.program).encode(), 0o755), "settings": (settings, 0o644)}
+        files = {"clavel-unit": (start.encode(), 0o755), "settings": (settings, 0o644)}
         files |= {name: (text.encode(), 0o644) for name, text in self.libraries.items()}
         files |= {"guard": (self.guard.encode(), 0o644), "say": (self.say.encode(), 0o644)}
         for name, text in self.texts.items():

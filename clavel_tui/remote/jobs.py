@@ -73,7 +73,9 @@ class JobClient:
         stdin = b""
         if target.elevate == "helper":
             said = (bundle.code_sum(),)
-            stdin = bundle.files["params"][0] + b"--\n" + bundle.files["owner"][0]
+            # Its words hold no apostrophe, which is how it knows them for literal ones.
+            params = bundle.files["params"][0].replace(b"'\"'\"'", "\N{RIGHT SINGLE QUOTATION MARK}".encode())
+            stdin = params + b"--\n" + bundle.files["owner"][0]
         start = Mutation.script("start", self._scripts.job, "start", ident, *said, stdin=stdin, timeout=60.0)
         result = await self._runner.mutate(target, start)
         if result.code:

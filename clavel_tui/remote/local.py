@@ -10,7 +10,7 @@ import signal
 from clavel_tui.remote.effects import OUTPUT_MOST, Effect, Mutation, OnLine, Query, Result
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.helper import helped
-from clavel_tui.remote.secrets import Secrets
+from clavel_tui.remote.secrets import Secrets, sudo_line
 from clavel_tui.remote.target import Target
 
 END_S = 2.0
@@ -41,13 +41,17 @@ class LocalRunner:
     async def forget(self, target: Target) -> None:
         """Nothing is kept."""
 
+    def wanted(self, target: Target) -> None:
+        """See QueryRunner."""
+        self._secrets.ask_again(target.name)
+
     async def close(self) -> None:
         """Nothing is kept."""
 
     async def _run(self, target: Target, effect: Effect, on_line: OnLine | None) -> Result:
         stdin = effect.stdin
         if target.elevate == "sudo-password" and effect.elevated:
-            stdin = ((await self._secrets.password(target.name)) or "").encode() + b"\n" + stdin
+            stdin = await sudo_line(self._secrets, target) + stdin
         process = await asyncio.create_subprocess_exec(
             *(helped(target, effect) or target.command(effect.text, effect.args, elevated=effect.elevated)),
             stdin=asyncio.subprocess.PIPE,

@@ -25,6 +25,10 @@ class LookingRunner:
         """See QueryRunner."""
         await self.__runner.forget(target)
 
+    def wanted(self, target: Target) -> None:
+        """See QueryRunner."""
+        self.__runner.wanted(target)
+
     async def close(self) -> None:
         """See QueryRunner."""
         await self.__runner.close()

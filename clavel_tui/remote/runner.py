@@ -23,6 +23,10 @@ class QueryRunner(Protocol):
         """Closes the warm connection and its back-off, so that the next effect makes a new one."""
         ...
 
+    def wanted(self, target: Target) -> None:
+        """A person wants the unit now: what nobody answered before is asked once more."""
+        ...
+
     async def close(self) -> None:
         """Closes every connection."""
         ...

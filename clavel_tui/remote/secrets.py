@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from clavel_tui.remote.errors import RemoteError
+from clavel_tui.remote.target import Target
+
 Ask = Callable[[str, str], Awaitable[str | None]]
 """(unit, question) → the answer, or None when nobody answers."""
 
@@ -18,18 +21,16 @@ class Secrets:
         self._declined: set[str] = set()
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def password(self, unit: str, *, again: bool = False) -> str | None:
+    async def password(self, unit: str) -> str | None:
         """The sudo password of the unit; asked the first time, and only once by however many effects that need it."""
-        return await self._asked(unit, unit, f"sudo password on {unit}", again=again)
+        return await self._asked(unit, unit, f"sudo password on {unit}")
 
     async def passphrase(self, key: str, unit: str) -> str | None:
         """What opens that SSH key, which ``unit`` is the first one to need."""
-        return await self._asked(f"key {key}", unit, f"passphrase of {key}", again=False)
+        return await self._asked(f"key {key}", unit, f"passphrase of {key}")
 
-    async def _asked(self, name: str, unit: str, question: str, *, again: bool) -> str | None:
-        """``again``: also where nobody answered before. A look that is made every few seconds asks no second time."""
-        if again:
-            self._declined.discard(name)
+    async def _asked(self, name: str, unit: str, question: str) -> str | None:
+        """Where nobody answered it is not asked again by itself: looks are made, and lost jobs followed, every few seconds."""
         async with self._turns.setdefault(name, asyncio.Lock()):
             if name not in self._known and name not in self._declined and self.ask:
                 answer = await self.ask(unit, question)
@@ -50,3 +51,19 @@ class Secrets:
     def forget_key(self, key: str) -> None:
         """The same for a key."""
         self.forget(f"key {key}")
+
+
+async def sudo_line(secrets: Secrets, target: Target) -> bytes:
+    """What sudo reads first. The password alone: a secret never travels together with a script.
+
+    Raises:
+        RemoteError: nobody gave one. An empty one would count as an attempt.
+    """
+    password = await secrets.password(target.name)
+    if password is None:
+        raise RemoteError(
+            "sudo",
+            f"sudo on {target.name} wants a password, and nobody gave one",
+            "run it on a terminal, or allow sudo without one",
+        )
+    return password.encode() + b"\n"

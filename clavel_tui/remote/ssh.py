@@ -12,7 +12,7 @@ from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.helper import helped
 from clavel_tui.remote.helper import trouble as helper_trouble
 from clavel_tui.remote.pool import Pool
-from clavel_tui.remote.secrets import Secrets
+from clavel_tui.remote.secrets import Secrets, sudo_line
 from clavel_tui.remote.target import Target
 
 if TYPE_CHECKING:
@@ -85,9 +85,12 @@ class SshRunner:
 
     async def forget(self, target: Target) -> None:
         """See QueryRunner."""
-        self._secrets.ask_again(target.name)
         await self._end_resident(target)
         await self._pool.forget(target)
+
+    def wanted(self, target: Target) -> None:
+        """See QueryRunner."""
+        self._secrets.ask_again(target.name)
 
     async def close(self) -> None:
         """See QueryRunner."""
@@ -112,17 +115,10 @@ class SshRunner:
         return process
 
     async def _opening(self, target: Target, effect: Effect) -> bytes:
-        """The password alone: a secret never travels together with a script."""
+        """The password, where sudo wants one."""
         if target.elevate != "sudo-password" or not effect.elevated:
             return b""
-        password = await self._secrets.password(target.name, again=isinstance(effect, Mutation))
-        if password is None:
-            raise RemoteError(
-                "sudo",
-                f"sudo on {target.name} wants a password, and nobody gave one",
-                "run it on a terminal, or allow sudo without one",
-            )
-        return password.encode() + b"\n"
+        return await sudo_line(self._secrets, target)
 
     async def _open(
         self, connection: asyncssh.SSHClientConnection, target: Target, effect: Effect, *, resident: bool = False

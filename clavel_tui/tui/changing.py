@@ -122,8 +122,8 @@ class ChangingConsole(Console):
 
         async def preview() -> Preview:
             made[:] = [await client.plan(request)]
-            possible = not made[0].refusal or made[0].when_back is not None
-            return Preview(plan_lines(made[0]), possible, made[0].prepares)
+            waits = made[0].when_back is not None
+            return Preview(plan_lines(made[0]), waits or not made[0].refusal, made[0].prepares, waits)
 
         async def prepare() -> None:
             await self._prepare(client, made)
@@ -349,7 +349,8 @@ class ChangingConsole(Console):
         if not running or self._client is None:
             self.notify("nothing runs on this unit", severity="warning")
             return
-        chosen = min(running, key=lambda o: not o.request.unit)  # the unit's own before an evaluation
+        # What waits for the unit first, since no unit has to be told of it; and the unit's own before an evaluation.
+        chosen = min(running, key=lambda o: (o.state is not State.PLANNED, not o.request.unit))
         try:
             self.notify(f"{chosen.request.sentence}: {await self._client.cancel(chosen.id)}", markup=False)
         except ClavelError as error:

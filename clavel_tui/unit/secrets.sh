@@ -27,7 +27,8 @@ secrets_lacking() {
 
 # manifest_paths FILE KEY: the path or the paths that JSON of one line has there; null and [] are none.
 manifest_paths() {
-    sed -n "s/.*\"$2\":\\(\"[^\"]*\"\\|\\[[^]]*\\]\\).*/\\1/p" "$root$1" 2>/dev/null | tr -d '[]"' | tr ',' ' '
+    sed -n -e "s/.*\"$2\":\(\"[^\"]*\"\).*/\1/p" -e "s/.*\"$2\":\(\[[^]]*\]\).*/\1/p" "$root$1" 2>/dev/null |
+        tr -d '[]"' | tr ',' ' '
 }
 
 # one_of "PATHS": any of them is enough.

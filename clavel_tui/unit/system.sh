@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # system.sh: the body of a job that makes a unit run a system closure: a new one, or one that it has run before. It is sourced
 # by job.sh, under the unit's lock; `params` has set: target mode type arch expect activate_s check_s grace_s confirm_s checks
-# on_failure keep_n secrets label revision verb operator reason now.
+# on_failure keep_n secrets check_secrets label revision verb operator reason now.
 #
 # The order is the promise. Both paths are rooted, the new one is activated as `test`, what must hold is looked at, somebody
 # answers over a new connection; only then do profile and boot entry move. So whatever ends this before, a power cut too, the
@@ -66,8 +66,9 @@ guard() {
 # has_its_secrets: what the running system looks for in vain as well is not this one's fault, and is only said. What the
 # fleet's own file names has to be there.
 has_its_secrets() {
+    [ "${check_secrets:-1}" = 1 ] || return 0
     # shellcheck disable=SC2086  # files, as the fleet's own file lists them
-    secrets_new=$(secrets_lacking "$target" $secrets)
+    secrets_new=$(secrets_lacking "$target" $secrets | LC_ALL=C sort -u)
     secrets_bad=$(beyond "$secrets_new" "$(secrets_lacking "$from")")
     [ -z "$secrets_bad" ] ||
         finish refused "it needs secrets that are not on this unit: $(commas "$secrets_bad"); put them there first: nothing was changed"
@@ -85,7 +86,7 @@ failed_units() {
 failing() {
     printf '%s\n' "$checks" | while read -r check_k check_w; do
         case $check_k in
-        systemd) systemctl is-active --quiet "$check_w" 2>/dev/null ;;
+        systemd) systemctl is-active --quiet -- "$check_w" 2>/dev/null ;;
         command) limit 5 sh -c "$check_w" </dev/null >/dev/null 2>&1 ;;
         stack) stack_well "$check_w" ;;
         *) continue ;;

@@ -15,5 +15,5 @@ for part in kernel initrd kernel-modules; do
     here=$(ls -ld "$new/$part")
     [ "${here##* -> }" = "${there##* -> }" ] || printf 'due\t%s\n' "$part"
 done
-secrets_lacking "$path" "$@" | sed "s/^/secret$tab/"
+secrets_lacking "$path" "$@" | LC_ALL=C sort -u | sed "s/^/secret$tab/"
 exit 0

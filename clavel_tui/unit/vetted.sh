@@ -10,6 +10,8 @@ vetted() {
     vetted_runs=$(has_run)
     ! listed "$1" "$vetted_runs" || return 0
     [ -n "$2" ] || return 1
+    # The key signs the systems of all units: this one's own are named alike, but for the version.
+    [ "$(whose "$1")" = "$(whose "$(readlink "$root/run/current-system")")" ] || return 1
     # What is named by its own content counts as signed, and anybody may put such a thing into the store.
     vetted_sigs=$(verifying path-info --sigs "$1") || return 1
     case $vetted_sigs in '' | *[[:space:]]ca:*) return 1 ;; esac
@@ -30,6 +32,9 @@ vetted() {
         { n += 1; if (!($2 in known)) strange = 1 }
         END { exit strange || !n }'
 }
+
+# whose PATH: the name of a system without its hash and its version: `nixos-system-cinnabar`.
+whose() { printf '%s\n' "${1##*/}" | sed 's/^[^-]*-//; s/-[0-9][0-9.]*[^-]*\(-git\)\{0,1\}$//'; }
 
 # verifying ARGS...: with no key of this machine's own, by which whatever is built here would be signed by itself.
 verifying() {

@@ -28,6 +28,8 @@ from clavel_tui.store import Database
 from tests.domain.build import facts, unit
 
 HEAD = Head(name="h1", id="x", short="h1@aaaa1111", nar_id="/nix/store/x", at=1.0)
+FIRST = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nixos-system-h1-1"
+KNOWN: Any = {"current": FIRST, "born": "born"}
 DEPLOY = Request(unit="h1", stack="", verb=Verb.DEPLOY)
 
 
@@ -38,7 +40,8 @@ class Scene:
     journal: Journal
     state: UnitState
     refusal: str = ""
-    alive: set[str] = field(default_factory=set)
+    now: float = 100.0
+    planned: int = 0
     taken: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -50,8 +53,7 @@ class Scene:
             fleet=SimpleNamespace(unit=lambda name: unit(name=name)),
             jobs=object(),
             runner_name="me",
-            is_alive=self.alive.__contains__,
-            clock=Clock(lambda: 100.0),
+            clock=Clock(lambda: self.now),
             origin=origin,
             at_once=asyncio.Semaphore(8),
             checkpoint=lambda _name: None,
@@ -62,6 +64,7 @@ class Scene:
         self.waiting = Waiting(parts, self.carrier, cast("Any", self), watch)
 
     async def plan(self, request: Request) -> Plan:
+        self.planned += 1
         return Plan(request=request, title=request.sentence, refusal=self.refusal, system=SystemPlan(nar_id="/x", label="x"))
 
     def _take_up(self, operation: Operation, plan: Plan) -> None:
@@ -76,7 +79,7 @@ class Scene:
         return await self.waiting.put_off(Plan(request=DEPLOY, title="deploy h1", refusal="away", when_back=request), "why")
 
     def back(self, **more: Any) -> None:  # noqa: ANN401
-        self.state = self.state.model_copy(update={"trouble": "", "kind": "", "facts": facts(at=200.0, **more)})
+        self.state = self.state.model_copy(update={"trouble": "", "kind": "", "facts": facts(**{"at": 200.0, **KNOWN, **more})})
 
     async def of(self, ident: str) -> Operation:
         found = await self.journal.operation(ident)
@@ -92,7 +95,7 @@ def away(seen: Facts | None = None) -> UnitState:
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     database = await Database.open(tmp_path / "journal.db", MIGRATIONS)
-    yield Scene(Journal(database, "me"), away(facts(at=50.0)))
+    yield Scene(Journal(database, "me"), away(facts(at=50.0, **KNOWN)))
     await database.close()
 
 
@@ -145,20 +148,59 @@ async def test_what_somebody_deployed_meanwhile_is_not_undone(scene: Scene) -> N
     await scene.waiting.take_up()
     ended = await scene.of(ident)
     assert (ended.outcome, scene.taken) == (Outcome.REFUSED, [])
-    assert ended.text.endswith("meanwhile h1@cccc3333 was deployed by bob@desk")
+    assert ended.text.endswith("meanwhile bob@desk deployed h1@cccc3333 (good)")
 
 
-async def test_a_plan_that_is_refused_at_its_return_is_the_end(scene: Scene) -> None:
+async def test_what_somebody_did_by_hand_is_not_undone_either(scene: Scene) -> None:
+    ident = await scene.put_off()
+    scene.back(current=FIRST.replace("h1-1", "h1-7"))
+    await scene.waiting.take_up()
+    ended = await scene.of(ident)
+    assert (ended.outcome, scene.taken) == (Outcome.REFUSED, [])
+    assert ended.text.endswith("meanwhile it was given nixos-system-h1-7, and ran nixos-system-h1-1 before")
+
+
+async def test_another_machine_of_that_name_gets_nothing(scene: Scene) -> None:
+    ident = await scene.put_off()
+    scene.back(born="another")
+    await scene.waiting.take_up()
+    assert ((await scene.of(ident)).outcome, scene.taken) == (Outcome.REFUSED, [])
+
+
+async def test_after_a_month_nobody_waits(scene: Scene) -> None:
+    ident = await scene.put_off()
+    scene.now = 100.0 + 31 * 86400
+    await scene.waiting.take_up()
+    assert (await scene.of(ident)).text.endswith("it was not back for 30 days")
+
+
+async def test_a_cancel_that_comes_too_late_goes_the_ordinary_way(scene: Scene) -> None:
+    ident = await scene.put_off()
+    waiting = await scene.of(ident)
+    assert await scene.journal.take_up(waiting.model_copy(update={"state": State.RUNNING}))
+    assert not await scene.journal.settle(waiting.ended_with(Outcome.CANCELLED, "", 1.0), only=State.PLANNED)
+    assert (await scene.of(ident)).state is State.RUNNING
+
+
+async def test_what_is_refused_at_its_return_is_tried_again_for_a_while(scene: Scene) -> None:
+    """Another operation runs there, its Nix daemon is not up yet: that passes."""
     ident = await scene.put_off()
     scene.back()
     scene.refusal = "its disk is full"
+    for seconds in (0.0, 10.0, 40.0):
+        scene.now = 200.0 + seconds
+        await scene.waiting.take_up()
+    assert scene.planned == 2
+    assert (await scene.of(ident)).state is State.PLANNED
+    scene.now = 1200.0
     await scene.waiting.take_up()
     ended = await scene.of(ident)
     assert (ended.outcome, scene.taken) == (Outcome.REFUSED, [])
     assert ended.text.endswith("not begun: its disk is full")
 
 
-async def test_another_console_s_own_are_left_to_it_while_it_lives(scene: Scene) -> None:
+async def test_any_console_takes_up_what_another_one_put_off(scene: Scene) -> None:
+    """The command line that did so has ended; and where two are open, the journal gives it to one."""
     other = Journal(scene.journal._db, "other")
     operation = Operation(
         id="0123456789abcdef",
@@ -166,13 +208,11 @@ async def test_another_console_s_own_are_left_to_it_while_it_lives(scene: Scene)
         origin=Origin(operator="bob"),
         state=State.PLANNED,
         started=100.0,
+        born="born",
+        came_from=FIRST,
     )
     await other.begin(operation)
-    scene.alive.add("other")
     scene.back()
-    await scene.waiting.take_up()
-    assert scene.taken == []
-    scene.alive.clear()
     await scene.carrier.reconcile()  # which settles what died, and leaves alone what only waits
     await scene.waiting.take_up()
     await scene.carrier.settle_open()
@@ -180,10 +220,14 @@ async def test_another_console_s_own_are_left_to_it_while_it_lives(scene: Scene)
 
 
 async def test_only_a_deployment_of_a_unit_that_is_away_can_wait(scene: Scene) -> None:
-    assert when_back(DEPLOY, away()) == DEPLOY.model_copy(update={"release": "h1@aaaa1111"})
-    assert when_back(DEPLOY, away().model_copy(update={"kind": "host-key-changed"})) is None
-    assert when_back(DEPLOY, away().model_copy(update={"head": None})) is None
-    assert when_back(DEPLOY.model_copy(update={"verb": Verb.ROLLBACK}), away()) is None
-    assert when_back(Request(unit="h1", stack="web", verb=Verb.UPDATE), away()) is None
+    there = away(facts(at=50.0, **KNOWN))
+    assert when_back(DEPLOY, there) == DEPLOY.model_copy(update={"release": "h1@aaaa1111"})
+    assert when_back(DEPLOY.model_copy(update={"release": "h1"}), there) == DEPLOY.model_copy(update={"release": "h1@aaaa1111"})
+    assert when_back(DEPLOY.model_copy(update={"release": "7"}), there) is None  # a generation may be another one then
+    assert when_back(DEPLOY, away()) is None  # of what was never seen nothing can be compared
+    assert when_back(DEPLOY, there.model_copy(update={"kind": "host-key-changed"})) is None
+    assert when_back(DEPLOY, there.model_copy(update={"head": None})) is None
+    assert when_back(DEPLOY.model_copy(update={"verb": Verb.ROLLBACK}), there) is None
+    assert when_back(Request(unit="h1", stack="web", verb=Verb.UPDATE), there) is None
     with pytest.raises(RefusedError, match="cannot wait: its unit is there"):
         await scene.waiting.put_off(Plan(request=DEPLOY, title="deploy h1"), "")

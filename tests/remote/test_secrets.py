@@ -30,7 +30,8 @@ async def test_who_would_not_answer_is_asked_again_only_for_what_he_wants_himsel
     secrets = Secrets(person)
     assert [await secrets.password("h1") for _ in range(3)] == [None, None, None]
     assert len(person.asked) == 1
-    assert await secrets.password("h1", again=True) is None
+    secrets.ask_again("h1")
+    assert await secrets.password("h1") is None
     secrets.ask_again("h1")
     assert await secrets.password("h1") == "a"
     assert len(person.asked) == 3
@@ -54,4 +55,4 @@ async def test_a_key_is_opened_once_for_all_units() -> None:
 
 
 async def test_nobody_to_ask() -> None:
-    assert await Secrets().password("h1", again=True) is None
+    assert await Secrets().password("h1") is None

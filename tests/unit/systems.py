@@ -43,7 +43,7 @@ exit CODE
 PARAMS = {
     "verb": "deploy", "mode": "switch", "type": "nixos", "arch": "x86_64-linux", "expect": "", "activate_s": "20",
     "check_s": "2", "grace_s": "0", "confirm_s": "0", "checks": "", "on_failure": "return", "keep_n": "3", "label": "web@2",
-    "secrets": "", "revision": "", "now": "1000", "operator": "anna@desk", "reason": "",
+    "secrets": "", "check_secrets": "1", "revision": "", "now": "1000", "operator": "anna@desk", "reason": "",
 }  # fmt: skip
 
 

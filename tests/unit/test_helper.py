@@ -207,6 +207,8 @@ PARAMETERS = [
     "mode='test; touch MARK'", "type=container", "activate_s=$((1))", "activate_s=-1", "keep_n='1 2'", "confirm_s=9999999999999",
     "on_failure=ignore", "label='a\nb'", "label='a\tb'", "reason='a\x1bb'", "secrets='$(touch MARK)'", "secrets=/a;b",
     "expect='$(id)'", "arch=../x", "now=x", "main='touch MARK'", "IFS=x", "ENV=/tmp/x", "operator='a\n'",
+    "verb target=x", "expect activate_s=x", "type arch=x", "expect=a activate_s=x", "check_s=08", "confirm_s=86400", "target=--help",
+    "target=/etc/passwd", "check_secrets=2", "signed_by=x", "checks='systemd -Hdeploy@host'", "=", "a=", "verb =x",
 ]  # fmt: skip
 
 
@@ -220,6 +222,72 @@ def test_no_parameter_is_a_command(helped_unit: Helped, line: str) -> None:
     assert not (helped_unit.web.unit.state / "jobs/j1").exists()
 
 
+def test_words_that_are_two_keys_run_nothing_of_the_caller_s_folder(helped_unit: Helped, tmp_path: Path) -> None:
+    """`expect activate_s=x` is a command with a file's name, where `expect` is a program."""
+    mark = tmp_path / "mark"
+    program = helped_unit.web.unit.bin / "expect"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    program.chmod(0o755)
+    assert "no such parameter" in helped_unit.start(b"expect activate_s=x\n" + params("/nix/store/x"))
+    assert not mark.exists()
+
+
+def test_limits_of_the_caller_are_lifted_or_the_end(helped_unit: Helped) -> None:
+    """A file may be of 1 KiB only: what is written last would be lost, unseen. Not every root may lift that."""
+    wanted = helped_unit.web.system("2")
+    said = params(wanted) + b"--\njob=j1\n"
+    words = ("job", helped_unit.sum("job"), "start", "j1", Bundle(SYSTEM).code_sum())
+    line = 'ulimit -f 1; trap "" XFSZ; exec "$@"'
+    argv = ["bash", "-c", line, "bash", SETSID, "-w", str(helped_unit.folder / "clavel-unit"), *words]
+    done = subprocess.run(argv, input=said, env={"PATH": "/usr/bin:/bin"}, capture_output=True, timeout=30, check=False)
+    if done.returncode == 77:
+        assert done.stderr == b"clavel-unit: its limits cannot be lifted\n"
+        assert not (helped_unit.web.unit.state / "jobs/j1").exists()
+        return
+    assert done.returncode == 0, done
+    helped_unit.web.unit.follow()
+    kept = (helped_unit.web.unit.state / "jobs/j1/files/params").read_text()
+    assert kept.startswith("signed_only=1\nsigned_by='desk-1:KEY'\n")
+    assert helped_unit.web.runs == "1"
+
+
+def test_the_caller_s_home_is_not_root_s(helped_unit: Helped, tmp_path: Path) -> None:
+    """Where sudo keeps HOME, root's Nix would read the login's own nix.conf, with plug-ins in it."""
+    told = helped_unit.web.root / "home"
+    text = (helped_unit.web.unit.bin / "nix").read_text()
+    (helped_unit.web.unit.bin / "nix").write_text(text.replace("for last;", f'echo "$HOME $XDG_CONFIG_HOME" >{told}\nfor last;'))
+    wanted = helped_unit.web.system("2")
+    helped_unit.call("dry-activate", helped_unit.sum("dry-activate"), wanted, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path))
+    assert told.read_text() == f"{Path('~root').expanduser()} \n"
+
+
+@pytest.mark.parametrize("words", [("follow", "r1", "0", "1"), ("cancel", "r1"), ("ack", "r1"), ("settle", "r1", "")])
+def test_jobs_of_root_are_none_of_its_business(helped_unit: Helped, words: Sequence[str]) -> None:
+    files = helped_unit.web.unit.state / "jobs/r1/files"
+    files.mkdir(parents=True)
+    (files / "params").write_text("verb='update'\nlabel='x\nsigned_only=1 or not'\n")
+    done = helped_unit.call("job", helped_unit.sum("job"), *words)
+    assert (done.returncode, b"somebody else's" in done.stderr) == (77, True)
+    assert not (files.parent / "cancel").exists()
+
+
+async def test_another_unit_s_system_is_refused_though_the_key_has_signed_it(helped_unit: Helped) -> None:
+    wanted = helped_unit.web.system("2")
+    other = wanted.replace("nixos-system-web", "nixos-system-bastion")
+    shutil.copytree(helped_unit.web.root / wanted[1:], helped_unit.web.root / other[1:])
+    sign(helped_unit, other)
+    assert (await deploy(helped_unit, other))["outcome"] == "refused"
+
+
+async def test_an_apostrophe_in_a_label_is_no_end_of_a_word(helped_unit: Helped) -> None:
+    wanted = helped_unit.web.system("2")
+    sign(helped_unit, wanted)
+    client = JobClient(helped_unit, JobScripts(script("put.sh"), JOB))
+    files = {**SYSTEM, "params": (params(wanted, reason="it's time"), 0o600), "owner": (b"job=j1\n", 0o600)}
+    await client.start(helped_unit.target, "j1", "", Bundle(files))
+    assert helped_unit.web.unit.follow().outcome == "succeeded"
+
+
 ASKED: list[Sequence[str]] = [
     ("lib.sh",), ("../files/system/body.sh",), ("sh", "-c", "id"), ("",), ("probe/../job",), ("*",), ("--help",),
     ("job", "supervise", "j1"), ("job", "start", "../../x", "CODE"), ("job", "start", "j1", ""), ("job", "start", "-x", "CODE"),
@@ -227,6 +295,7 @@ ASKED: list[Sequence[str]] = [
     ("job", "follow", "j1", "0", "1;id"), ("job", "settle", "j1", "$(id)"), ("job", "settle", "a/b", ""), ("job", "cancel", "../x"),
     ("job", "ack", "-rf"), ("job",), ("job", "eval"), ("job", "unlock;id"), ("system_look", "/etc"),
     ("system_look", "/nix/store/../../etc"), ("job", "settle", "..", ""), ("job", "cancel", "."), ("job", "follow", "..", "0", "1"),
+    ("job", "settle", "x" * 65, ""), ("job", "follow", "j1", "08", "1"), ("job", "follow", "j1", "0", "9999"),
     ("system_look", ""), ("dry-activate", "/tmp/x"), ("dry-activate", "/nix/store/x/../../../tmp"), ("dry-activate",),
 ]  # fmt: skip
 

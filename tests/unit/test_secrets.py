@@ -81,3 +81,7 @@ def test_what_the_running_one_lacks_too_is_only_said(plain: SystemUnit) -> None:
     seen = plain.deploy(sops(plain, "2", ageKeyFile=KEY))
     assert seen.outcome == "succeeded"
     assert f"not there, as little as for what runs now: {KEY}".encode() in seen.log
+
+
+def test_who_knows_better_can_say_so(plain: SystemUnit) -> None:
+    assert plain.deploy(sops(plain, "2", ageKeyFile=KEY), check_secrets="0").outcome == "succeeded"

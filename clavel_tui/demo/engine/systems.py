@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import re
 from collections.abc import Iterable
@@ -102,13 +103,17 @@ class Store:
 
     def add(self, paths: Iterable[str]) -> None:
         """These are here, with all that they need; those that are systems can be run."""
-        known = self.valid()
-        for path in paths:
-            known |= closure(path).keys()
-            if _NAME.fullmatch(path.rpartition("/")[2]):
-                self._write(path)
         self._list.parent.mkdir(parents=True, exist_ok=True)
-        self._list.write_text("\n".join(sorted(known)) + "\n", encoding="utf-8")
+        with self._list.with_name("lock").open("w") as lock:  # units are built and copied to side by side
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = self.valid()
+            for path in paths:
+                known |= closure(path).keys()
+                if _NAME.fullmatch(path.rpartition("/")[2]):
+                    self._write(path)
+            new = self._list.with_name("valid.new")
+            new.write_text("\n".join(sorted(known)) + "\n", encoding="utf-8")
+            new.replace(self._list)
 
     def _write(self, path: str) -> None:
         folder = self.root / path[1:]

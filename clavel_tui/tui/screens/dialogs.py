@@ -37,6 +37,8 @@ class Preview(NamedTuple):
     lines: Sequence[Line]
     possible: bool = True
     prepares: bool = False
+    waits: bool = False
+    """Yes lets it wait for a unit that is away."""
 
 
 class ConfirmScreen(Dialog[str | None]):
@@ -74,6 +76,7 @@ class ConfirmScreen(Dialog[str | None]):
         self._title = title
         self._preview = preview
         self._possible = self._refused = False
+        self._yes = "do it now"
         self._asks_why = asks_why
 
     def compose(self) -> ComposeResult:
@@ -94,6 +97,7 @@ class ConfirmScreen(Dialog[str | None]):
         preview = await self._preview()
         self._possible, self._refused = preview.possible, not preview.possible
         self._prepares = preview.prepares
+        self._yes = "let it wait" if preview.waits else "do it now"
         self.query_one(Lines).show(preview.lines)
         self._ask("")
 
@@ -102,13 +106,17 @@ class ConfirmScreen(Dialog[str | None]):
         why = "      p  prepare" if self._prepares else ""
         why += "      w  say why" if self._asks_why else ""
         no = "esc  back" if self._refused else _LOOKING
-        yes = f"y  do it now      n, esc  leave everything as it is{why}" if self._possible else no
+        yes = f"y  {self._yes}      n, esc  leave everything as it is{why}" if self._possible else no
         for label in self.query("#question").results(Label):
             label.update(field if self._writing else yes)
 
     def action_answer(self, yes: bool) -> None:  # noqa: FBT001  Textual passes what the binding says
         """Yes counts only where it is possible."""
-        if self.query_one("#why").has_focus:
+        why = next(iter(self.query("#why").results(Input)), None)
+        if why is None:  # typed before the dialog has come up: no yes
+            if not yes:
+                leave(self)
+        elif why.has_focus:
             self._back()
         elif yes and self._writing:
             pass  # typed for a field that is still coming up: no yes
@@ -117,7 +125,7 @@ class ConfirmScreen(Dialog[str | None]):
         elif yes and self._typed:
             self._write("#typed")
         else:
-            leave(self, self.query_one("#why", Input).value.strip() if yes else None)
+            leave(self, why.value.strip() if yes else None)
 
     def action_prepare(self) -> None:
         """Builds and copies; what is shown then is what the unit itself says. Esc leaves it going on."""

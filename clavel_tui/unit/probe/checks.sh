@@ -2,7 +2,7 @@
 # checks: what unit.toml asks to be looked at on the unit. $CLAVEL_CHECKS: a line each, "systemd NAME" or "command LINE".
 printf '%s\n' "$CLAVEL_CHECKS" | while read -r kind what; do
     case $kind in
-    systemd) systemctl is-active --quiet "$what" 2>/dev/null ;;
+    systemd) systemctl is-active --quiet -- "$what" 2>/dev/null ;;
     command) limit 5 sh -c "$what" >/dev/null 2>&1 ;;
     *) continue ;;
     esac
