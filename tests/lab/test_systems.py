@@ -286,6 +286,7 @@ def test_a_deployment_waits_for_a_unit_that_is_away(fleet: Fleet) -> None:
     h1, h2, _ = fleet.lab.hosts
     fleet.commit(h1={"version": "24.11.2"}, h2={"version": "24.11.2"})
     wanted = {one["unit"]: one["nar_id"] for one in fleet.console.run("eval", "--json").ends(SUCCEEDED).json["units"]}
+    fleet.console.run("units").ends(SUCCEEDED)  # what it runs is compared at its return: one that was never seen cannot wait
     h1.cut()
     said = fleet.console.run("deploy", "h1", "h2", "--when-back", "--yes", "--json").ends(UNITS_FAILED).json["operations"]
     assert {one["request"]["unit"]: (one["state"], one["outcome"]) for one in said} == {
@@ -418,14 +419,14 @@ def test_a_login_with_the_helper_deploys_what_is_signed_and_nothing_else(fleet: 
             fleet.console.run("prepare", "h2").ends(SUCCEEDED)  # root may bring it, and the login may not run it
             fleet.unit("h2", user="deploy", elevate="helper")
             answer = fleet.console.run("deploy", "h2", "--yes", "--json").ends(REFUSED)
-            assert "is not signed by the key that was named for this unit" in answer.text
+            assert "is not signed by the key that was named for this unit" in answer.err
             # Content that names itself counts as signed with Nix, and anybody may put some into the store.
             make = (
                 "mkdir -p x/bin && printf '#!/bin/sh\\ntouch /root/owned\\n' >x/bin/switch-to-configuration && chmod 755 x/bin/*"
             )
             own = fleet.lab.ssh("h2", f"{make} && echo 1 >x/nixos-version && nix-store --add x", user="deploy").stdout.strip()
             answer = fleet.console.run("deploy", "h2", "--to", own, "--yes", "--json").ends(REFUSED)
-            assert "is not signed by the key that was named for this unit" in answer.text
+            assert "is not signed by the key that was named for this unit" in answer.err
             assert h2.exec("ls /root/owned", check=False).returncode != 0
         assert runs(h2) == first
         for words in ("id", "sh -c id", "/opt/clavel-unit/../../bin/sh", "cat /etc/shadow"):
