@@ -302,7 +302,7 @@ DEPLOYMENTS = (
     ),
     deployment(
         "its signatures are not asked for",
-        'vetted "$target" ||',
+        'vetted "$target" "${signed_by:-}" ||',
         "true ||",
         systems.test_only_what_is_signed_where_that_is_asked_for,
     ),
