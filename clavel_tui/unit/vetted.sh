@@ -17,7 +17,7 @@ vetted() {
     case $vetted_sigs in '' | *[[:space:]]ca:*) return 1 ;; esac
     verifying --option trusted-public-keys "$2" store verify --no-contents --sigs-needed 1 "$1" >/dev/null || return 1
     vetted_rc=0
-    vetted_said=$(verifying store verify --recursive --no-contents --sigs-needed 1 "$1" 2>&1) || vetted_rc=$?
+    vetted_said=$(verifying store verify --recursive --no-contents --sigs-needed 1 "$1") || vetted_rc=$?
     case $vetted_rc in
     0) return 0 ;;
     2) ;; # nothing is wrong but that some are signed by nobody: a copy leaves out what is there already, with its signature

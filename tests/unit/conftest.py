@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from .supervisor import Supervisor
+from .systems import SystemUnit
 
 MACHINES = ("dash-linux", "bash-linux", "bash-darwin", "busybox-busybox")  # Debian, NixOS, macOS, Alpine
 
@@ -24,6 +25,18 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Supervisor]
 def one(tmp_path: Path) -> Iterator[Supervisor]:
     """A unit on the plainest machine, for what does not depend on the shell."""
     yield from _unit(tmp_path, "dash", "linux")
+
+
+@pytest.fixture
+def web(unit: Supervisor) -> SystemUnit:
+    """On each kind of machine."""
+    return SystemUnit(unit)
+
+
+@pytest.fixture
+def plain(one: Supervisor) -> SystemUnit:
+    """On the plainest one."""
+    return SystemUnit(one)
 
 
 def _unit(folder: Path, shell: str, tools: str) -> Iterator[Supervisor]:

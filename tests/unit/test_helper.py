@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clavel_tui.nix.system_job import LIBRARIES
 from clavel_tui.operations.helper import helper_files
 from clavel_tui.remote.bundle import Bundle, assignments
 from clavel_tui.remote.effects import Effect, Mutation, OnLine, Query, Result
@@ -20,7 +21,7 @@ from .supervisor import Supervisor
 from .systems import PARAMS, SystemUnit
 
 JOB = script("lib.sh") + script("job.sh")
-SYSTEM = job_files("system.sh", "secrets.sh", "vetted.sh")
+SYSTEM = job_files("system.sh", *LIBRARIES)
 SETSID = shutil.which("setsid") or "setsid"
 BEGINS = "-- clavel-tui begins --\n"
 NIX = """\

@@ -3,23 +3,10 @@
 import json
 from pathlib import Path
 
-import pytest
-
-from .supervisor import Supervisor
 from .systems import HASH, SystemUnit
 
 KEY = "/var/lib/sops-nix/key.txt"
 SSH = "/etc/ssh/ssh_host_ed25519_key"
-
-
-@pytest.fixture
-def web(unit: Supervisor) -> SystemUnit:
-    return SystemUnit(unit)
-
-
-@pytest.fixture
-def plain(one: Supervisor) -> SystemUnit:
-    return SystemUnit(one)
 
 
 def put(web: SystemUnit, file: str) -> None:

@@ -4,24 +4,9 @@ import os
 import signal
 import time
 
-import pytest
-
-from .supervisor import Supervisor, wait_until
+from .supervisor import wait_until
 from .systems import SystemUnit, name
 from .test_job import small_files
-
-
-@pytest.fixture
-def web(unit: Supervisor) -> SystemUnit:
-    """On each kind of machine."""
-    return SystemUnit(unit)
-
-
-@pytest.fixture
-def plain(one: Supervisor) -> SystemUnit:
-    """On the plainest one."""
-    return SystemUnit(one)
-
 
 # ---------------------------------------------------------------- the order
 
