@@ -8,6 +8,14 @@ from .lab import Lab
 from .plan import STACKS
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that mostly wait run in two processes, a stack of hosts in each: `.ci/test` says `--dist loadgroup`."""
+    for item in items:
+        if item.get_closest_marker("waits"):
+            stack = next(stack for stack in STACKS if stack in item.name)
+            item.add_marker(pytest.mark.xdist_group(stack))
+
+
 @pytest.fixture(scope="session")
 def bookworm() -> Iterator[Lab]:
     """Three hosts of Debian 12: busybox init, Docker 20.10."""

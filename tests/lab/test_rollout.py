@@ -14,7 +14,7 @@ from .stopping import stopping
 from .systems import JUDGE, OWN, Fleet, profile, runs
 from .test_systems import KINDS
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.waits]
 SUCCEEDED, RETURNED, CANCELLED = 0, 5, 7
 HOSTS = 8
 OLD_ONLY = {"command": "test $(cat /run/current-system/nixos-version) != 24.11.2"}

@@ -22,7 +22,7 @@ from .stopping import stopping
 from .systems import JUDGE, OWN, Fleet, boots, profile, runs
 from .terminal import Terminal
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.waits]
 NOWHERE = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nowhere"
 SUCCEEDED, FAILED, REFUSED, UNITS_FAILED, RETURNED, NEEDS_REBOOT = 0, 1, 3, 4, 5, 10
 KINDS = [("bookworm", "own"), ("trixie", "judge" if JUDGE.exists() else "own")]
