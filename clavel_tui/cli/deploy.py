@@ -12,7 +12,7 @@ from clavel_tui.domain.closure import PackageChange
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, Verb
 from clavel_tui.domain.outcome import EXIT_CODES, GOOD, Outcome
-from clavel_tui.domain.system import BuildOn, Mode, base
+from clavel_tui.domain.system import BuildOn, Delivery, Mode, base
 from clavel_tui.domain.text import clean, size
 from clavel_tui.domain.unit import Unit
 from clavel_tui.fleet.client import FleetClient
@@ -164,6 +164,7 @@ def asked_for(context: Context) -> list[Request]:
             confirm=confirm,
             keep=getattr(args, "keep", None),
             build_on=BuildOn(args.build_on) if getattr(args, "build_on", None) else None,
+            delivery=Delivery(args.delivery) if getattr(args, "delivery", None) else None,
             reason=clean(getattr(args, "reason", None) or "", 300),
         )
         for name in names
@@ -215,7 +216,7 @@ def _lines(plan: Plan, put: output.Put) -> None:
         grown = system.diff.size_after - system.diff.size_before
         put(f"closure {size(system.diff.size_after)} ({size(grown, sign=True)})" if not system.diff.same else "the same closure")
     if system.copies:
-        put(f"{system.copies} paths to copy, {size(system.copy_bytes)}")
+        put(f"{system.copies} paths to {system.delivery.verb}, {size(system.copy_bytes)}")
     for verb in ("stop", "restart", "reload", "start"):
         if names := [s.name for s in system.services if s.verb == verb]:
             put(f"would {verb}: {', '.join(names)}")

@@ -232,6 +232,8 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def _building(parser: argparse.ArgumentParser) -> None:
     text = "where to build what is not built yet (else as unit.toml says, or here)"
     parser.add_argument("--build-on", choices=("here", "unit"), help=text)
+    text = "how it comes to the unit: copied from here, or taken from the Deployment's substituters (else as unit.toml says)"
+    parser.add_argument("--delivery", choices=("copy", "substitute"), help=text)
 
 
 def _within(least: int, most: int) -> Callable[[str], int]:

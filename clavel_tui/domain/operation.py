@@ -9,7 +9,7 @@ from pydantic import Field
 from clavel_tui.domain import text
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.outcome import WORDS, Outcome
-from clavel_tui.domain.system import BuildOn, Mode, SystemPlan
+from clavel_tui.domain.system import BuildOn, Delivery, Mode, SystemPlan
 
 
 class Verb(StrEnum):
@@ -85,6 +85,8 @@ class Request(Model):
     mode: Mode = Mode.SWITCH
     build_on: BuildOn | None = None
     """Where to build what is not built yet; None: as unit.toml says."""
+    delivery: Delivery | None = None
+    """How it comes to the unit; None: as unit.toml says."""
     keep: int | None = Field(None, ge=1, le=1000)
     """GC: so many generations stay; None: all of them."""
     confirm: int | None = Field(None, ge=0, le=3600)

@@ -30,6 +30,20 @@ class BuildOn(StrEnum):
     UNIT = "unit"
 
 
+class Delivery(StrEnum):
+    """How a system that is not on the unit yet comes there."""
+
+    COPY = "copy"
+    """From the workstation; the unit takes what it can from its own substituters."""
+    SUBSTITUTE = "substitute"
+    """The unit takes all of it from the substituters that its Deployment names, each path signed by a key that is trusted."""
+
+    @property
+    def verb(self) -> str:
+        """What is done with the paths that the unit lacks."""
+        return "copy" if self is Delivery.COPY else "fetch"
+
+
 class SystemSettings(Model):
     """``[system]`` of unit.toml: how a deployment of the unit is judged."""
 
@@ -41,6 +55,7 @@ class SystemSettings(Model):
     activate_seconds: int = Field(900, ge=10, le=7200)
     on_failure: str = Field("return", pattern="^(return|leave)$")
     build_on: BuildOn = BuildOn.HERE
+    delivery: Delivery = Delivery.COPY
     check_secrets: bool = True
     """Off: where the system fetches its own keys when it is activated, or is looked for them in the wrong place."""
     secrets: tuple[str, ...] = ()
@@ -85,6 +100,10 @@ class SystemPlan(Model):
     build: bool = False
     build_on: BuildOn = BuildOn.HERE
     """It is nowhere yet: what it would change is known when it is built."""
+    delivery: Delivery = Delivery.COPY
+    substituters: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    """Of its Deployment: from where the unit could take it, and whose signatures are good for that."""
     copies: int = 0
     copy_bytes: int = 0
     diff: ClosureDiff | None = None

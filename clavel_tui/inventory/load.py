@@ -142,6 +142,9 @@ def _beyond_the_helper(said: UnitFile, file: Path, stacks: Sequence[Stack]) -> I
         if check.command:
             right = "is run by root, and the helper runs nobody's commands; say systemd, tcp or http"
             yield Problem(str(file), f"checks.{n}.command", check.command, right)
+    if said.system.delivery == "substitute":
+        right = "is root's to ask for, and the helper has no verb for it; say copy, and sign it"
+        yield Problem(str(file), "system.delivery", "substitute", right)
     if said.address == "local":
         yield Problem(str(file), "elevate", "helper", "is for units that are reached by ssh")
 

@@ -87,6 +87,7 @@ class SystemTable(_File):
     activate_seconds: int = Field(900, ge=10, le=7200)
     on_failure: str = Field("return", pattern="^(return|leave)$")
     build_on: str = Field("here", pattern="^(here|unit)$")
+    delivery: str = Field("copy", pattern="^(copy|substitute)$")
     keep_roots: int = Field(5, ge=2, le=100)
     check_secrets: bool = True
     secrets: list[Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._/@+-]+$")]] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clavel_tui.domain.system import ServiceChange
-from clavel_tui.nix import messages
+from clavel_tui.nix import messages, substitute
 from clavel_tui.nix.dry import parse_dry
 from clavel_tui.nix.evaluator import NixError
 from clavel_tui.nix.here import nix_store, text, workstation
@@ -97,6 +97,28 @@ class Workshop:
                 await self._here("nix copy", words, COPY_S, told, NIX_SSHOPTS=f"-F {config}")
             except NixError as error:
                 raise explained(error, said, target, self.signing_key) from error
+
+    async def substitute(
+        self, path: str, target: Target, substituters: Sequence[str], keys: Sequence[str], on_line: OnLine
+    ) -> None:
+        """The unit takes it from these substituters or its own; our root keeps it there. Nothing is built.
+
+        Raises:
+            NixError: what is in none of them, or is not signed as it has to be.
+        """
+        said: list[str] = []
+
+        def told(line: str) -> None:
+            said.append(line)
+            on_line(line)
+
+        words = substitute.words(path, substituters, keys)
+        work = Mutation.script("substitute", _ROOT + text("work.sh"), path, *words, timeout=COPY_S, hold_stdin=True)
+        try:
+            await self._said("nix-store --realise", target, work, told)
+        except NixError as error:
+            why, hint = substitute.refused(path, said, substituters)
+            raise NixError(f"{target.name} cannot fetch it: {why}", hint, error.fault) if why else error from error
 
     async def dry_activate(self, target: Target, path: str) -> tuple[ServiceChange, ...] | None:
         """What the switch would start, stop and restart, as the closure itself says it; None where it cannot say.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from clavel_tui.domain.closure import PATH, Closure, compare
-from clavel_tui.domain.deployment import Recorded
+from clavel_tui.domain.deployment import Recorded, Template
 from clavel_tui.domain.errors import RefusedError, UnitError
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Plan, Request, Verb
-from clavel_tui.domain.system import BuildOn, Mode, SystemPlan, base, last_good
+from clavel_tui.domain.system import BuildOn, Delivery, Mode, SystemPlan, base, last_good
 from clavel_tui.domain.unit import Unit, UnitType
-from clavel_tui.nix import builders, system_look
+from clavel_tui.nix import builders, substitute, system_look
 from clavel_tui.nix.closures import absent, closures
 from clavel_tui.nix.here import nix_store, workstation
 from clavel_tui.nix.workshop import store_url
@@ -35,9 +36,14 @@ class Wanted:
     revision: str = ""
 
     @property
+    def template(self) -> Template | None:
+        """The Deployment's."""
+        return self.recorded.deployment.specification.template if self.recorded else None
+
+    @property
     def drv(self) -> str:
         """What it is built from."""
-        return self.recorded.deployment.specification.template.metadata.get("drvPath", "") if self.recorded else ""
+        return self.template.metadata.get("drvPath", "") if self.template else ""
 
 
 class SystemPlanner:
@@ -69,6 +75,9 @@ class SystemPlanner:
             attribute=wanted.recorded.deployment.metadata.get("attribute", "") if wanted.recorded else "",
             confirm_seconds=_confirm(request, unit),
             build_on=request.build_on or unit.system.build_on,
+            delivery=request.delivery or unit.system.delivery,
+            substituters=wanted.template.substituters if wanted.template else (),
+            keys=wanted.template.keys if wanted.template else (),
         )
         system = await self._looked(system, unit, target, facts)
         return Plan(
@@ -129,8 +138,7 @@ class SystemPlanner:
 
     @staticmethod
     def _for_this_unit(wanted: Wanted, unit: Unit) -> Wanted:
-        template = wanted.recorded.deployment.specification.template if wanted.recorded else None
-        system = template.metadata.get("system", "") if template else ""
+        system = wanted.template.metadata.get("system", "") if wanted.template else ""
         if system and system != unit.arch:
             raise RefusedError(f"{wanted.label} is for {system}, and unit.toml of {unit.name} says {unit.arch}")
         return wanted
@@ -154,6 +162,8 @@ class SystemPlanner:
                 "secrets": seen.secrets,
             }
             return system.model_copy(update=changes)
+        if system.delivery is Delivery.SUBSTITUTE:
+            return await self._offered(system, unit, target, facts)
         here = await self._here(system.nar_id)
         if here is None:
             if not system.drv:
@@ -172,6 +182,18 @@ class SystemPlanner:
         size = sum(here[path] for path in missing)
         _room(unit, facts, size)
         return system.model_copy(update={"diff": compare(current, here), "copies": len(missing), "copy_bytes": size})
+
+    async def _offered(self, system: SystemPlan, unit: Unit, target: Target, facts: Facts) -> SystemPlan:
+        """With what the unit would fetch. Of what it consists is known only when it is there."""
+        if not system.substituters:
+            hint = "say some in the flake's nixConfig, unit.toml or fleet.toml, and evaluate again; or copy it: --delivery copy"
+            raise RefusedError(f"{system.label} names no substituters to take it from", hint)
+        offer = await substitute.offer(self._parts.runner, target, system.nar_id, system.substituters, system.keys)
+        if offer.missing:
+            text, hint = substitute.why_not(system.nar_id, offer, system.substituters)
+            raise RefusedError(f"{unit.name} cannot fetch {system.label}: {text}", hint)
+        _room(unit, facts, offer.size)
+        return system.model_copy(update={"copies": offer.paths, "copy_bytes": offer.size})
 
     async def _here(self, nar_id: str) -> Closure | None:
         """The closure as this workstation has it; None where it does not, or has no Nix."""
@@ -248,6 +270,8 @@ def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]
         build.insert(0, f"nix copy --derivation --to '{url}' {system.drv}")
     there = system.build and system.build_on is BuildOn.UNIT
     copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.away and not there else []
+    if system.away and system.delivery is Delivery.SUBSTITUTE:
+        copy = [shlex.join(substitute.words(path, system.substituters, system.keys))]
     if unit.type is UnitType.DARWIN:
         return (*build, *copy, f"{path}/activate", f"nix-env --profile {PROFILE} --set {path}")
     keep = [f"nix-env --profile {PROFILE} --set {path}", f"{path}/bin/switch-to-configuration boot"]

@@ -6,7 +6,7 @@ import asyncio
 
 from clavel_tui.domain.operation import Plan, Verb
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.domain.system import BuildOn, SystemPlan
+from clavel_tui.domain.system import BuildOn, Delivery, SystemPlan
 from clavel_tui.domain.unit import Unit
 from clavel_tui.nix import NixError, Workshop
 from clavel_tui.nix.closures import absent
@@ -77,6 +77,11 @@ class SystemRun:
         if workshop is None:
             raise NixError("this console has no Nix to build and copy with")
         async with self._run.flushing():
+            if self._system.delivery is Delivery.SUBSTITUTE:
+                self._run.tell("step", "fetch")
+                await workshop.substitute(path, target, self._system.substituters, self._system.keys, self._out)
+                self._parts.checkpoint("copied")
+                return
             if not await self._here(path):
                 if self._system.build_on is BuildOn.UNIT:
                     await self._build_there(workshop, target)

@@ -49,7 +49,7 @@ class Fleet:
         for host in self.lab.hosts:
             self.unit(host.name)
             self.settings[host.name] = {"version": FIRST, "motd": host.name}
-        write(self.console.hosts / "fleet.toml", f'name = "lab"\n[sources.systems]\nurl = "git+file://{self.repository}"\n')
+        self.caches({})
         self.commit()
 
     def _make_nix(self) -> None:
@@ -69,11 +69,18 @@ class Fleet:
             write(self.folder / "bin" / name, "\n".join(lines) + "\n", 0o755)
         write(self.folder / "config/clavel-tui/config.toml", f'nix = "{self.folder}/bin/nix"\n')
 
-    def nix(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    @property
+    def home(self) -> dict[str, str]:
+        """For a console in a terminal: whose Nix is this workstation's, and not the machine's own."""
+        return {"HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder / "config")}
+
+    def nix(self, *words: str, check: bool = True, said: str = "") -> subprocess.CompletedProcess[str]:
         """Nix on the workstation, without our code."""
         features = ("--extra-experimental-features", "nix-command flakes")
         environment = os.environ | {"NIX_SSHOPTS": f"-F {self.lab.ssh_dir}/config"}
-        done = subprocess.run([self.folder / "bin/nix", *features, *words], env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            [self.folder / "bin/nix", *features, *words], env=environment, input=said, capture_output=True, text=True
+        )
         assert not check or not done.returncode, f"nix {' '.join(words)}: {done.stderr}"
         return done
 
@@ -93,6 +100,12 @@ class Fleet:
         git(self.repository, "add", "-A")
         git(self.repository, "-c", "user.name=lab", "-c", "user.email=lab@example.org", "commit", "-qm", "lab", "--allow-empty")
         return git(self.repository, "rev-parse", "HEAD").strip()
+
+    def caches(self, caches: dict[str, str]) -> None:
+        """Write fleet.toml, with these substituters and the public key of each."""
+        said = [f"substituters = {json.dumps([*caches])}", f"substituters-public-keys = {json.dumps([*caches.values()])}"]
+        source = ("[sources.systems]", f'url = "git+file://{self.repository}"')
+        write(self.console.hosts / "fleet.toml", "\n".join(['name = "lab"', *(said if caches else []), *source]) + "\n")
 
     def new(self, host: str, version: str, **changed: Any) -> str:  # noqa: ANN401  Nix takes any of JSON
         """A new version of one host, evaluated into a Deployment; returns its store path."""

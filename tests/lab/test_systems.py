@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from .cache import Cache
 from .host import Host
 from .lab import Lab
 from .shell import wait_for
@@ -75,8 +76,7 @@ def test_keys_evaluate_deploy_and_bring_back(fleet: Fleet) -> None:
     h1 = fleet.lab.hosts[0]
     first = runs(h1)
     fleet.commit(h1={"version": "24.11.2", "motd": "new"})
-    home = {"HOME": str(fleet.folder), "XDG_CONFIG_HOME": str(fleet.folder / "config")}
-    with Terminal(fleet.console._argv(), width=130, height=40, env=home) as keys:
+    with Terminal(fleet.console._argv(), width=130, height=40, env=fleet.home) as keys:
         keys.until("3 units")
         keys.press("e")
         keys.until("evaluate systems: succeeded", "should run h1@")
@@ -295,7 +295,7 @@ def test_a_deployment_waits_for_a_unit_that_is_away(fleet: Fleet) -> None:
     assert runs(h2) == wanted["h2"]
     fleet.commit(h1={"version": "24.11.3"})  # what was meant stays meant
     fleet.console.run("eval").ends(SUCCEEDED)
-    with Terminal(fleet.console._argv(), width=130, height=40, env={"HOME": str(fleet.folder)}) as keys:
+    with Terminal(fleet.console._argv(), width=130, height=40, env=fleet.home) as keys:
         keys.until("waits until h1 is back")
         h1.heal()
         keys.press("R")
@@ -551,3 +551,31 @@ def test_a_unit_builds_its_own_system_and_what_nothing_builds_is_said_before(fle
     refused = fleet.console.run("deploy", "h3", "--dry-run").ends(REFUSED)
     assert "nothing here builds for aarch64-linux: this workstation is x86_64-linux" in refused.err
     assert all(way in refused.err for way in ("--build-on unit", "`builders` of nix.conf", "emulate"))
+
+
+def test_a_unit_fetches_from_a_cache_what_is_signed_as_its_deployment_says(fleet: Fleet) -> None:
+    h1 = fleet.lab.hosts[0]
+    first, wanted = runs(h1), fleet.new("h1", "24.11.2")
+    fetch = ("deploy", "h1", "--delivery", "substitute")
+    assert "names no substituters" in fleet.change(*fetch).ends(REFUSED).err
+    with Cache(fleet) as cache:
+        fleet.built("h1")
+        cache.upload(wanted, "cache")
+        fleet.caches({cache.url: cache.key("other")})
+        fleet.console.run("eval").ends(SUCCEEDED)
+        assert "is not signed by a key that is trusted for it" in fleet.change(*fetch).ends(FAILED).text
+        assert (runs(h1), profile(h1)) == (first, first)
+
+        fleet.caches({cache.url: cache.key("cache")})
+        fleet.console.run("eval").ends(SUCCEEDED)
+        preview = fleet.console.run(*fetch, "--dry-run").ends(SUCCEEDED)
+        assert "to fetch" in preview.out + preview.err
+        fleet.change(*fetch).ends(SUCCEEDED)
+        assert (runs(h1), profile(h1)) == (wanted, wanted)
+        assert any(path.startswith("/nar/") for path in cache.asked)
+
+        second = fleet.new("h1", "24.11.3")
+        assert f"{second} is in none of {cache.url}" in fleet.change(*fetch).ends(REFUSED).err
+    assert f"{cache.url} did not answer" in fleet.change(*fetch).ends(REFUSED).err
+    assert runs(h1) == wanted
+    fleet.caches({})

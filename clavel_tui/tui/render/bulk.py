@@ -47,7 +47,7 @@ def _what(plan: Plan) -> str:
 def _system(system: SystemPlan) -> str:
     parts = [f"{base(system.current)} → {system.label}"]
     if system.away:
-        parts.append("to be built and copied (p)" if system.build else f"{size(system.copy_bytes)} to copy (p)")
+        parts.append("to be built and copied (p)" if system.build else f"{size(system.copy_bytes)} to {system.delivery.verb} (p)")
     if system.diff:
         parts.extend(f"{count} {kind}" for kind, count in system.diff.counts.items())
     restarts = sum(service.verb in {"restart", "stop"} for service in system.services)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from clavel_tui.domain.closure import PackageChange
 from clavel_tui.domain.operation import Plan
-from clavel_tui.domain.system import SystemPlan, base, last_good
+from clavel_tui.domain.system import Delivery, SystemPlan, base, last_good
 from clavel_tui.domain.text import size
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render.cells import Cell, Line, Row, line
@@ -35,7 +35,8 @@ def _heading(system: SystemPlan) -> Iterator[Line]:
     if system.build:
         yield line(Cell("▲ not built yet", "warn"), Cell("  p builds and copies it, and shows what would change", "away"))
     elif system.copies:
-        copy = f"  {system.copies} paths, {size(system.copy_bytes)}: p copies it, and shows what would be restarted"
+        verb = "copies" if system.delivery is Delivery.COPY else "fetches"
+        copy = f"  {system.copies} paths, {size(system.copy_bytes)}: p {verb} it, and shows what would be restarted"
         yield line(Cell("▲ not on the unit yet", "warn"), Cell(copy, "away"))
     if system.reboot:
         yield line(Cell(f"▲ a reboot would be due: {system.reboot}", "warn"))
