@@ -5,6 +5,7 @@ ClavelError
 ├── SettingsError      the user's or the system's config file, in the same way
 ├── StoreRefusedError  the database cannot be used, and was not altered
 ├── RefusedError       an operation that would be ambiguous or unsafe
+│   └── MovedError     what was looked at has changed meanwhile
 └── UnitError          one unit could not be reached or looked at; the others go on
 """
 
@@ -60,6 +61,10 @@ class StoreRefusedError(ClavelError):
 
 class RefusedError(ClavelError):
     """Not done, and nothing was changed."""
+
+
+class MovedError(RefusedError):
+    """Somebody else was faster: what was to be changed is not what was looked at any more."""
 
 
 class UnitError(ClavelError):

@@ -18,7 +18,10 @@ class Deployments:
         self._now = now
 
     async def record(self, evaluation: Evaluation, deployments: Sequence[Deployment], operator: str, why: str) -> None:
-        """One evaluation in one transaction: new Deployments, that they were evaluated, and the refs that moved by it."""
+        """One evaluation in one transaction: new Deployments, that they were evaluated, and the refs that moved by it.
+
+        A ref that is pinned stays.
+        """
         at, lock = self._now(), evaluation.lock
         evaluated = (at, operator, evaluation.source.name, lock.url, lock.revision, int(lock.dirty), lock.nix)
         async with self._db.transaction() as write:
@@ -32,7 +35,9 @@ class Deployments:
                 [(d.id, *evaluated) for d in deployments],
             )
             refs: dict[str, str] = {row[0]: row[1] for row in await write.execute_fetchall("SELECT name, deployment FROM refs")}
-            moves = [(d.name, d.id, refs.get(d.name, "")) for d in deployments if refs.get(d.name) != d.id]
+            pinned = {row[0] for row in await write.execute_fetchall("SELECT name FROM pins")}
+            moving = [d for d in deployments if refs.get(d.name) != d.id and d.name not in pinned]
+            moves = [(d.name, d.id, refs.get(d.name, "")) for d in moving]
             await write.executemany(
                 "INSERT INTO refs VALUES (?,?) ON CONFLICT (name) DO UPDATE SET deployment=excluded.deployment",
                 [(name, ident) for name, ident, _ in moves],

@@ -13,7 +13,7 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Event, Operation, State
 from clavel_tui.domain.rollout import Rollout
 from clavel_tui.domain.text import clean
-from clavel_tui.store import Database
+from clavel_tui.store import Connection, Database
 
 Note = tuple[str, str, str, str]
 """(kind, operation, unit, text) of an event that is to be written."""
@@ -194,10 +194,14 @@ class Journal:
             )
             return cursor.rowcount
 
-    async def _append(self, write: object, notes: Iterable[Note]) -> None:
-        at = self._now()
-        rows = [(at, kind, operation, unit, clean(text)) for kind, operation, unit, text in notes]
-        await write.executemany("INSERT INTO events (at, kind, operation, unit, text) VALUES (?,?,?,?,?)", rows)  # type: ignore[attr-defined]
+    async def _append(self, write: Connection, notes: Iterable[Note]) -> None:
+        await append(write, self._now(), notes)
+
+
+async def append(write: Connection, at: float, notes: Iterable[Note]) -> None:
+    """Events, in the transaction of what they tell."""
+    rows = [(at, kind, operation, unit, clean(text)) for kind, operation, unit, text in notes]
+    await write.executemany("INSERT INTO events (at, kind, operation, unit, text) VALUES (?,?,?,?,?)", rows)
 
 
 def _columns(operation: Operation) -> tuple[object, ...]:

@@ -82,4 +82,20 @@ MIGRATIONS = (
         ),
     ),
     Migration(4, ("CREATE TABLE rollouts (id TEXT PRIMARY KEY REFERENCES operations (id), body TEXT NOT NULL)",)),
+    Migration(
+        5,
+        (
+            "CREATE TABLE pins (name TEXT PRIMARY KEY, at REAL NOT NULL, operator TEXT NOT NULL, why TEXT NOT NULL)",
+            "CREATE TABLE agents (name TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL, told TEXT NOT NULL DEFAULT '')",
+            """CREATE TABLE tokens (
+            hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, at REAL NOT NULL, ends REAL)""",
+            "CREATE INDEX tokens_by_name ON tokens (name)",
+            """CREATE TABLE reports (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL UNIQUE, agent TEXT NOT NULL, name TEXT NOT NULL,
+            received REAL NOT NULL, body TEXT NOT NULL)""",
+            "CREATE INDEX reports_by_agent ON reports (agent, name, seq)",
+            """CREATE TRIGGER reports_no_update BEFORE UPDATE ON reports
+            BEGIN SELECT RAISE(ABORT, 'what an agent has said does not change'); END""",
+        ),
+    ),
 )

@@ -8,13 +8,17 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clavel_tui.store.copy import copied, is_writable
 from clavel_tui.store.file import Migration, StoreError, check_file, migrate
 
 if TYPE_CHECKING:
     import aiosqlite
+
+    Connection: TypeAlias = aiosqlite.Connection
+else:
+    Connection = object
 
 _BUSY_MS = 10_000
 Row = Sequence[Any]
@@ -61,7 +65,7 @@ class Database:
         return cls(connection)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """All or nothing; committed to the disk when the block ends.
 
         Raises:

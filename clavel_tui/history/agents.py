@@ -1,0 +1,156 @@
+"""Agents in the journal: which there are, whose tokens are good, what they reported, and what they are told."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clavel_tui.domain.agent import Agent, Order, Phase, Report, Role, Said
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.history.journal import Note, append
+from clavel_tui.store import Database
+
+REPORTS_KEPT = 200
+"""Of each ref of an agent: what it has said of a year of deployments."""
+_PREFIX = "clv"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who a token belongs to. ``ends``: when it stops being good, if it does."""
+
+    name: str
+    role: Role
+    ends: float | None = None
+
+
+class Agents:
+    """Their tables in one database."""
+
+    def __init__(self, database: Database, now: Callable[[], float] = time.time) -> None:
+        self._db = database
+        self._now = now
+
+    async def add(self, agent: Agent, operator: str) -> None:
+        """Registers it, or changes what it may ask for."""
+        async with self._db.transaction() as write:
+            await write.execute(
+                "INSERT INTO agents (name, at, body) VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET body=excluded.body",
+                (agent.name, self._now(), agent.model_dump_json()),
+            )
+            refs = ", ".join(agent.specification.deployments)
+            await append(write, self._now(), [("agent", "", agent.name, f"may ask for {refs}: {operator}")])
+
+    async def remove(self, name: str, operator: str) -> None:
+        """With its tokens. What it reported stays.
+
+        Raises:
+            RefusedError: there is none.
+        """
+        async with self._db.transaction() as write:
+            cursor = await write.execute("DELETE FROM agents WHERE name = ?", (name,))
+            if cursor.rowcount != 1:
+                raise RefusedError(f"there is no agent {name}")
+            await write.execute("DELETE FROM tokens WHERE name = ? AND role = ?", (name, Role.AGENT.value))
+            await append(write, self._now(), [("agent", "", name, f"removed: {operator}")])
+
+    async def all(self) -> dict[str, tuple[Agent, Order | None]]:
+        """By name, with what each was told last."""
+        rows = await self._db.rows("SELECT name, body, told FROM agents ORDER BY name")
+        return {name: (Agent.model_validate_json(body), Order(told) if told else None) for name, body, told in rows}
+
+    async def tell(self, name: str, order: Order, operator: str) -> None:
+        """Kept until it is told something else: an agent that is away hears it when it is back.
+
+        Raises:
+            RefusedError: there is no such agent.
+        """
+        async with self._db.transaction() as write:
+            cursor = await write.execute("UPDATE agents SET told = ? WHERE name = ?", (order.value, name))
+            if cursor.rowcount != 1:
+                raise RefusedError(f"there is no agent {name}")
+            await append(write, self._now(), [("agent", "", name, f"told to {order.value}: {operator}")])
+
+    # ---- tokens
+
+    async def new_token(self, name: str, role: Role, *, ends: float | None = None, others_end: float | None = None) -> str:
+        """Shown this once; only its hash is kept. ``others_end``: until when the older ones of the name stay good."""
+        token = f"{_PREFIX}_{role.value}_{secrets.token_urlsafe(32)}"
+        async with self._db.transaction() as write:
+            if others_end is not None:
+                await write.execute(
+                    "UPDATE tokens SET ends = min(coalesce(ends, ?), ?) WHERE name = ? AND role = ?",
+                    (others_end, others_end, name, role.value),
+                )
+            await write.execute("INSERT INTO tokens VALUES (?,?,?,?,?)", (hashed(token), name, role.value, self._now(), ends))
+            await append(
+                write, self._now(), [("token", "", name if role is Role.AGENT else "", f"a token of {name}, {role.value}")]
+            )
+        return token
+
+    async def revoke(self, name: str, role: Role) -> int:
+        """All tokens of that name; returns how many."""
+        async with self._db.transaction() as write:
+            cursor = await write.execute("DELETE FROM tokens WHERE name = ? AND role = ?", (name, role.value))
+            await append(write, self._now(), [("token", "", "", f"no token of {name}, {role.value}, is good any more")])
+            return cursor.rowcount
+
+    async def holders(self) -> dict[str, Holder]:
+        """Of every token, by its hash."""
+        rows = await self._db.rows("SELECT hash, name, role, ends FROM tokens")
+        return {hash_: Holder(name, Role(role), ends) for hash_, name, role, ends in rows}
+
+    # ---- reports
+
+    async def report(self, report: Report) -> bool:
+        """Keeps it with its event, in one transaction. False where it was known already."""
+        async with self._db.transaction() as write:
+            cursor = await write.execute(
+                "INSERT INTO reports (event, agent, name, received, body) VALUES (?,?,?,?,?) ON CONFLICT (event) DO NOTHING",
+                (report.event, report.agent, report.name, self._now(), report.model_dump_json()),
+            )
+            if cursor.rowcount != 1:
+                return False
+            await append(write, self._now(), [_note(report)])
+            await write.execute(
+                "DELETE FROM reports WHERE agent = ? AND name = ? AND seq <="
+                " (SELECT seq FROM reports WHERE agent = ? AND name = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
+                (report.agent, report.name, report.agent, report.name, REPORTS_KEPT),
+            )
+        return True
+
+    async def latest(self) -> dict[str, tuple[Said, ...]]:
+        """The last report of each ref, by agent."""
+        sql = """SELECT seq, received, body FROM reports
+            WHERE seq IN (SELECT max(seq) FROM reports GROUP BY agent, name) ORDER BY name"""
+        found: dict[str, tuple[Said, ...]] = {}
+        for seq, received, body in await self._db.rows(sql):
+            report = Report.model_validate_json(body)
+            found[report.agent] = (*found.get(report.agent, ()), Said(seq=seq, received=received, report=report))
+        return found
+
+    async def reports(self, agent: str, limit: int = 50) -> list[Said]:
+        """The newest first."""
+        sql = "SELECT seq, received, body FROM reports WHERE agent = ? ORDER BY seq DESC LIMIT ?"
+        rows = await self._db.rows(sql, (agent, limit))
+        return [Said(seq=seq, received=at, report=Report.model_validate_json(body)) for seq, at, body in rows]
+
+    async def good(self, name: str) -> list[str]:
+        """Ids of the Deployments of that ref that an agent has applied and found well, the newest first."""
+        rows = await self._db.rows("SELECT body FROM reports WHERE name = ? ORDER BY seq DESC", (name,))
+        said = (Report.model_validate_json(row[0]) for row in rows)
+        return list(dict.fromkeys(report.desired for report in said if report.good and report.desired))
+
+
+def hashed(token: str) -> str:
+    """What is kept of a token. Its 256 bits are random, so that a slow hash would add nothing."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _note(report: Report) -> Note:
+    how = f"{report.phase.value}{f', {report.outcome.value}' if report.outcome else ''}"
+    kind = "warn" if report.phase in {Phase.FAILED, Phase.QUARANTINED} else "report"
+    return (kind, "", report.agent, f"{report.name}: {how}{f': {report.text}' if report.text else ''}")
