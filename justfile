@@ -18,8 +18,8 @@ check:
 
 # write the lock files anew (needs uv)
 lock:
-    printf 'hatchling>=1.27\neditables\n' | uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 pyproject.toml - -o requirements.lock
-    uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra dev pyproject.toml -c requirements.lock -o tests/requirements.lock
+    printf 'hatchling>=1.27\neditables\n' | uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra console --extra claveld pyproject.toml - -o requirements.lock
+    uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra console --extra claveld --extra dev pyproject.toml -c requirements.lock -o tests/requirements.lock
 
 # pictures of the console for README.md, from the demo fleet
 screenshots:

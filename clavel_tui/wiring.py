@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
+from clavel_tui.process import is_alive, runner_name
 from clavel_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Wiring:
         evaluator = None if read_only else Evaluator(LocalRunner(secrets), settings.nix, settings.evaluator_mib)
         roots = settings.database.with_name("roots")
         workshop = None if read_only else Workshop(runner, settings.nix, settings.ssh_files, roots, settings.signing_key)
-        name = _runner_name(os.getpid())
+        name = runner_name(os.getpid())
         parts = Parts(
             fleet=inventory,
             runner=LookingRunner(runner) if read_only else runner,
@@ -156,36 +157,12 @@ class Wiring:
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),
             runner_name=name,
-            is_alive=_is_alive,
+            is_alive=is_alive,
             checkpoint=self._checkpoint,
         )
         fleet = InProcessFleet(parts, self.settings.ssh_files, database.close)
         await fleet.load()
         return fleet
-
-
-def _runner_name(pid: int) -> str:
-    """Names a process so that a later one with the same number is not taken for it."""
-    try:
-        born = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
-    except OSError:
-        born = "0"
-    return f"{socket.gethostname()}:{pid}:{born}"
-
-
-def _is_alive(runner: str) -> bool:
-    """Whether the console of that name still runs; one on another machine is taken to live, since we cannot look."""
-    host, _, rest = runner.partition(":")
-    pid = rest.partition(":")[0]
-    if host != socket.gethostname():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        pass
-    return _runner_name(int(pid)) == runner
 
 
 async def _origin(root: Path) -> Origin:

@@ -97,6 +97,15 @@ class Order(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     """End a hold and a quarantine."""
+    POLL = "poll"
+    """Look now."""
+
+
+class Told(Model):
+    """What an agent was told last. ``number`` grows with each: the same word said twice is heard twice."""
+
+    order: Order
+    number: int
 
 
 class AgentState(Model):
@@ -107,7 +116,7 @@ class AgentState(Model):
     next_poll: float = 0.0
     """Until when it should be heard of again."""
     reports: tuple[Said, ...] = ()
-    order: Order | None = None
+    told: Told | None = None
 
     def away(self, now: float) -> bool:
         """It was heard of, and is late."""

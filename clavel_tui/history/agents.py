@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clavel_tui.domain.agent import Agent, Order, Phase, Report, Role, Said
+from clavel_tui.domain.agent import Agent, Order, Phase, Report, Role, Said, Told
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.history.journal import Note, append
 from clavel_tui.store import Database
@@ -57,10 +57,13 @@ class Agents:
             await write.execute("DELETE FROM tokens WHERE name = ? AND role = ?", (name, Role.AGENT.value))
             await append(write, self._now(), [("agent", "", name, f"removed: {operator}")])
 
-    async def all(self) -> dict[str, tuple[Agent, Order | None]]:
+    async def all(self) -> dict[str, tuple[Agent, Told | None]]:
         """By name, with what each was told last."""
-        rows = await self._db.rows("SELECT name, body, told FROM agents ORDER BY name")
-        return {name: (Agent.model_validate_json(body), Order(told) if told else None) for name, body, told in rows}
+        rows = await self._db.rows("SELECT name, body, told, orders FROM agents ORDER BY name")
+        return {
+            name: (Agent.model_validate_json(body), Told(order=Order(told), number=number) if told else None)
+            for name, body, told, number in rows
+        }
 
     async def tell(self, name: str, order: Order, operator: str) -> None:
         """Kept until it is told something else: an agent that is away hears it when it is back.
@@ -69,7 +72,7 @@ class Agents:
             RefusedError: there is no such agent.
         """
         async with self._db.transaction() as write:
-            cursor = await write.execute("UPDATE agents SET told = ? WHERE name = ?", (order.value, name))
+            cursor = await write.execute("UPDATE agents SET told = ?, orders = orders + 1 WHERE name = ?", (order.value, name))
             if cursor.rowcount != 1:
                 raise RefusedError(f"there is no agent {name}")
             await append(write, self._now(), [("agent", "", name, f"told to {order.value}: {operator}")])

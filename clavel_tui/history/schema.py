@@ -86,7 +86,9 @@ MIGRATIONS = (
         5,
         (
             "CREATE TABLE pins (name TEXT PRIMARY KEY, at REAL NOT NULL, operator TEXT NOT NULL, why TEXT NOT NULL)",
-            "CREATE TABLE agents (name TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL, told TEXT NOT NULL DEFAULT '')",
+            """CREATE TABLE agents (
+            name TEXT PRIMARY KEY, at REAL NOT NULL, body TEXT NOT NULL, told TEXT NOT NULL DEFAULT '',
+            orders INTEGER NOT NULL DEFAULT 0)""",
             """CREATE TABLE tokens (
             hash TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, at REAL NOT NULL, ends REAL)""",
             "CREATE INDEX tokens_by_name ON tokens (name)",

@@ -186,12 +186,14 @@ class Carrier:
 
     async def reconcile(self) -> None:
         """Operations that no living console carries are taken over; each is settled only after its unit was seen."""
-        if self._parts.jobs is None:
+        if self._parts.read_only:
             return
         for operation, runner, _ in await self._parts.journal.open_operations():
             mine = runner == self._parts.runner_name
             if operation.request.verb is Verb.ROLLOUT or operation.state is State.PLANNED or self.carries(operation.id):
                 continue
+            if self._parts.jobs is None and operation.request.verb not in HERE:
+                continue  # claveld's: nothing of it could ask the unit
             if not mine and (self._parts.is_alive(runner) or not await self._parts.journal.adopt(operation.id, runner)):
                 continue
             if operation.request.verb in HERE:
@@ -200,7 +202,7 @@ class Carrier:
                 await self._parts.journal.settle(operation.ended_with(Outcome.INTERRUPTED, text, self._parts.clock.wall()))
                 continue
             unit = self._parts.fleet.unit(operation.request.unit)
-            if unit is None or (operation.state is State.UNKNOWN and self._watch.state(unit).trouble):
+            if self._parts.jobs is None or unit is None or (operation.state is State.UNKNOWN and self._watch.state(unit).trouble):
                 continue
             run = Run(self._parts, self._parts.jobs, self._watch, unit, operation.model_copy(update={"lost": True}))
             self.track(operation.id, unit.name, run.settle_by_unit("the console ended before it was started"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Phase, Report, Role
+from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Phase, Report, Role, Told
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.health import Level
 from clavel_tui.domain.outcome import Outcome
@@ -83,6 +83,6 @@ async def test_what_was_applied_and_found_well_is_good(agents: Agents) -> None:
 async def test_an_agent_hears_what_it_was_told_last(agents: Agents) -> None:
     await agents.tell("amber", Order.HOLD, "ann")
     await agents.tell("amber", Order.RELEASE, "bob")
-    assert (await agents.all())["amber"] == (AMBER, Order.RELEASE)
+    assert (await agents.all())["amber"] == (AMBER, Told(order=Order.RELEASE, number=2))
     with pytest.raises(RefusedError):
         await agents.tell("beryl", Order.HOLD, "ann")

@@ -1,0 +1,1 @@
+"""clavel-agent's composition root."""

@@ -1,0 +1,94 @@
+"""claveld's own file. Each key that is wrong is named with its value and what would be right."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from clavel_tui.domain import limits
+from clavel_tui.domain.errors import Problem, SettingsError
+
+FILE = Path("/etc/claveld/claveld.toml")
+
+
+class Config(BaseModel):
+    """``fleet``: the folder of fleet.toml. ``plain_http``: also where others could listen, as behind a proxy or a VPN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    fleet: str = Field(min_length=1)
+    listen: str = Field("127.0.0.1:8420", pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$")
+    database: str = "/var/lib/claveld/claveld.db"
+    tls_certificate: str = ""
+    tls_key: str = ""
+    plain_http: bool = False
+    nix: str = "nix"
+    evaluator_mib: int = Field(limits.EVALUATOR_MIB, ge=0)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def loopback(self) -> bool:
+        """Nobody but this machine reaches it."""
+        host, _ = self.address
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    @property
+    def url(self) -> str:
+        """Where it is reached from this machine."""
+        return f"{'https' if self.tls_certificate else 'http'}://{self.listen}"
+
+
+def read(file: Path) -> Config:
+    """Reads and checks the file.
+
+    Raises:
+        SettingsError: with all that is wrong with it.
+    """
+    try:
+        said = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        right = 'is not there: write one; fleet = "/path/of/hosts" is enough to begin'
+        raise SettingsError([Problem(str(file), "", None, right)]) from None
+    except (OSError, ValueError) as error:
+        raise SettingsError([Problem(str(file), "", None, f"cannot be read: {error}")]) from error
+    try:
+        config = Config.model_validate(said)
+    except ValidationError as error:
+        raise SettingsError([_problem(file, said, one) for one in error.errors()]) from error
+    if problems := _together(file, config):
+        raise SettingsError(problems)
+    return config
+
+
+def _problem(file: Path, said: dict[str, Any], error: Any) -> Problem:  # noqa: ANN401  pydantic's own dictionary
+    key = ".".join(str(part) for part in error["loc"])
+    right = {
+        "missing": 'is missing: say the folder of fleet.toml, such as fleet = "/srv/fleet/hosts"',
+        "extra_forbidden": f"no such key; there are {', '.join(Config.model_fields)}",
+    }.get(error["type"], error["msg"])
+    return Problem(str(file), key, said.get(key), right)
+
+
+def _together(file: Path, config: Config) -> list[Problem]:
+    problems = []
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        missing = "tls_key" if config.tls_certificate else "tls_certificate"
+        problems.append(Problem(str(file), missing, None, "is missing: a certificate goes with its key"))
+    if not config.loopback and not config.tls_certificate and not config.plain_http:
+        right = "others would read every token there: say tls_certificate and tls_key, or plain_http = true inside a VPN"
+        problems.append(Problem(str(file), "listen", config.listen, right))
+    if not 0 < config.address[1] < 65536:  # noqa: PLR2004  what a port can be
+        problems.append(Problem(str(file), "listen", config.listen, "no such port"))
+    return problems

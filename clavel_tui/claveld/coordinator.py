@@ -1,0 +1,232 @@
+"""What claveld knows at this moment, kept beside the journal, and who waits for a change of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clavel_tui.domain.agent import POLL_S, Agent, AgentState, RefState, Report, Role, Said, Told
+from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.history import Journal
+from clavel_tui.history.agents import Agents, Holder, hashed
+from clavel_tui.history.deployments import Deployments
+from clavel_tui.history.refs import Refs
+
+EVENT = "*"
+"""Who waits for any event of the journal."""
+EVENTS = 100_000
+LOOK_S = 0.25
+"""Between two looks at the journal's newest number: `claveld agent add` in another process is heard so, too."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A copy of what the journal holds, by name."""
+
+    refs: dict[str, RefState] = field(default_factory=dict)
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    """Of each ref's Deployment, as it is sent: a thousand agents get the same bytes."""
+    agents: dict[str, tuple[Agent, Told | None]] = field(default_factory=dict)
+    holders: dict[str, Holder] = field(default_factory=dict)
+    reports: dict[str, tuple[Said, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an agent, or anybody else, is told of a ref. ``tag`` is unlike an earlier one where anything of it has changed."""
+
+    tag: str
+    body: bytes
+    told: Told | None = None
+
+
+class Coordinator:
+    """One journal's refs, agents and tokens, for those who ask over and over. ``wall``: the clock for people."""
+
+    def __init__(
+        self, journal: Journal, deployments: Deployments, refs: Refs, agents: Agents, wall: Callable[[], float] = time.time
+    ) -> None:
+        self.journal = journal
+        self.deployments = deployments
+        self.refs = refs
+        self.agents = agents
+        self.wall = wall
+        self.known = Known()
+        self.seen: dict[str, float] = {}
+        self.closing = False
+        self._seq = -1
+        self._moved = -1
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._changed = asyncio.Event()
+
+    # ---- keeping up with the journal
+
+    async def keep_up(self) -> None:
+        """Looks for what has changed, until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """At once: whoever has just changed something wants that others hear of it."""
+        seq, moved = await self.journal.last_seq(), await self.deployments.moved()
+        if (seq, moved) == (self._seq, self._moved):
+            return
+        first = self._seq < 0
+        kinds = {event.kind for event in await self.journal.events(self._seq, limit=EVENTS)} if not first else set()
+        before, news = self.known, dict[str, Any]()
+        if first or moved != self._moved or "ref" in kinds:
+            news |= self._served(await self.refs.all())
+        if first or "agent" in kinds:
+            news["agents"] = await self.agents.all()
+        if first or kinds & {"agent", "token"}:
+            news["holders"] = await self.agents.holders()
+        if first:
+            news["reports"] = await self.agents.latest()
+        self.known, self._seq, self._moved = replace(before, **news), seq, moved
+        for key in self._waiting:
+            if key == EVENT or self._answers_differ(before, key):
+                self._wake(key)
+
+    def _served(self, refs: list[RefState]) -> dict[str, Any]:
+        old = self.known
+        return {
+            "refs": {state.name: state for state in refs},
+            "bodies": {
+                state.name: old.bodies[state.name]
+                if state.name in old.refs and old.refs[state.name].deployment.id == state.deployment.id
+                else state.deployment.model_dump_json(by_alias=True).encode()
+                for state in refs
+            },
+        }
+
+    def _answers_differ(self, before: Known, key: str) -> bool:
+        agent, _, name = key.partition("\0")
+        return _tag(before, name, agent) != _tag(self.known, name, agent)
+
+    def _wake(self, key: str) -> None:
+        for event in self._waiting.get(key, ()):
+            event.set()
+
+    def close_soon(self) -> None:
+        """Whoever waits is answered at once, and asks again elsewhere or later."""
+        self.closing = True
+        for key in self._waiting:
+            self._wake(key)
+
+    # ---- who asks
+
+    def holder(self, token: str) -> Holder | None:
+        """Whose token it is; None where it is nobody's, or good no more."""
+        found = self.known.holders.get(hashed(token))
+        return found if found and (found.ends is None or self.wall() < found.ends) else None
+
+    def heard(self, agent: str) -> None:
+        """Somebody with that agent's token has asked or reported something."""
+        self.seen[agent] = self.wall()
+
+    def may_ask(self, holder: Holder, name: str) -> bool:
+        """Agents for what their specification lists, everybody else for all."""
+        if holder.role is not Role.AGENT:
+            return True
+        agent, _ = self.known.agents.get(holder.name, (None, None))
+        return agent is not None and name in agent.specification.deployments
+
+    # ---- what is asked for
+
+    def answer(self, name: str, agent: str = "") -> Answer | None:
+        """Where the ref points now; None where there is no such ref."""
+        body = self.known.bodies.get(name)
+        if body is None:
+            return None
+        _, told = self.known.agents.get(agent, (None, None))
+        return Answer(_tag(self.known, name, agent), body, told)
+
+    async def changed_answer(self, name: str, agent: str, tag: str, wait: float) -> Answer | None:
+        """The same, when it is unlike ``tag``, or when the wait is over."""
+        key, event = f"{agent}\0{name}", asyncio.Event()
+        waiting = self._waiting.setdefault(key, set())
+        waiting.add(event)
+        try:
+            async with asyncio.timeout(wait):
+                while not self.closing and (found := self.answer(name, agent)) is not None and found.tag == tag:
+                    event.clear()
+                    await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            waiting.discard(event)
+            if not waiting:
+                self._waiting.pop(key, None)
+        return self.answer(name, agent)
+
+    async def new_events(self, after: int, wait: float) -> None:
+        """Returns when the journal has an event behind that number, or the wait is over."""
+        event = asyncio.Event()
+        waiting = self._waiting.setdefault(EVENT, set())
+        waiting.add(event)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    while self._seq <= after and not self.closing:
+                        event.clear()
+                        await event.wait()
+        finally:
+            waiting.discard(event)
+
+    def states(self) -> list[AgentState]:
+        """Every agent, by name."""
+        found = []
+        for name, (agent, told) in self.known.agents.items():
+            reports = self.known.reports.get(name, ())
+            seen = max([self.seen.get(name, 0.0), *(said.received for said in reports)])
+            found.append(AgentState(agent=agent, seen=seen, next_poll=seen + POLL_S if seen else 0.0, reports=reports, told=told))
+        return found
+
+    # ---- what is changed
+
+    async def report(self, report: Report) -> bool:
+        """Keeps it; False where it was known already."""
+        new = await self.agents.report(report)
+        if new:
+            others = [said for said in self.known.reports.get(report.agent, ()) if said.report.name != report.name]
+            said = Said(seq=0, received=self.wall(), report=report)
+            self.known.reports[report.agent] = tuple(sorted((*others, said), key=lambda one: one.report.name))
+        return new
+
+    async def roll_back(self, name: str, said: str, operator: str, why: str, expected: int | None) -> RefState:
+        """To a Deployment that the journal recorded: ``said`` is its id or the beginning of it; empty is the last known good.
+
+        Raises:
+            RefusedError: there is none, or more than one; MovedError where the ref has moved meanwhile.
+        """
+        state = self.known.refs.get(name) or await self.refs.one(name)
+        if state is None:
+            raise RefusedError(f"there is no ref {name}")
+        target = await self._recorded(name, said) if said else await self._last_good(name, state.deployment.id)
+        moved = await self.refs.point(name, target.id, operator, why or "rolled back", expected)
+        await self.look()
+        return moved
+
+    async def _recorded(self, name: str, said: str) -> Deployment:
+        found = await self.deployments.find(f"{name}@{said.rpartition('@')[2]}")
+        if len(found) != 1:
+            raise RefusedError(f"{'more than one' if found else 'no'} Deployment of {name} begins with {said}")
+        return found[0]
+
+    async def _last_good(self, name: str, now: str) -> Deployment:
+        for ident in await self.agents.good(name):
+            if ident != now and (found := await self.deployments.find(f"{name}@{ident}")):
+                return found[0]
+        hint = "say which one: `claveld deployments` lists them"
+        raise RefusedError(f"no agent has reported another Deployment of {name} as applied and well", hint)
+
+
+def _tag(known: Known, name: str, agent: str) -> str:
+    ref, (_, told) = known.refs.get(name), known.agents.get(agent, (None, None))
+    return f'"{ref.deployment.id if ref else ""}.{told.number if told else 0}"'

@@ -1,0 +1,65 @@
+"""Runs the API and the evaluations side by side, until a signal ends both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import FrameType
+
+import uvicorn
+
+from clavel_tui.claveld.app import make_app
+from clavel_tui.claveld.config import Config
+from clavel_tui.claveld.coordinator import Coordinator
+from clavel_tui.claveld.evaluating import Evaluations
+
+STOP_S = 10
+"""For requests that are under way; those that only wait are answered at once."""
+
+
+class _Server(uvicorn.Server):
+    """Answers whoever waits before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, coordinator: Coordinator) -> None:
+        super().__init__(config)
+        self._coordinator = coordinator
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn."""
+        self._loop.call_soon_threadsafe(self._coordinator.close_soon)
+        super().handle_exit(sig, frame)
+
+
+async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluations) -> None:
+    """Until SIGTERM or SIGINT. What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start."""
+    host, port = config.address
+    said = uvicorn.Config(
+        make_app(coordinator, evaluations),
+        host=host,
+        port=port,
+        ssl_certfile=config.tls_certificate or None,
+        ssl_keyfile=config.tls_key or None,
+        access_log=False,  # a line for each of a thousand agents that ask every minute would bury all others
+        log_level="info",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=75,
+        lifespan="off",
+    )
+    await coordinator.look()
+    background = [
+        asyncio.create_task(coordinator.keep_up(), name="keep up"),
+        asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"),
+    ]
+    server = asyncio.create_task(_Server(said, coordinator).serve())
+    try:
+        done, _ = await asyncio.wait([server, *background], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {server}:
+            task.result()  # that one of these ends is a fault, and not to be served over
+        await server
+    finally:
+        for task in background:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*background, return_exceptions=True)

@@ -1,0 +1,163 @@
+"""The commands of `claveld` beside `serve`: each works on the database, and a claveld that runs hears of it at once."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from clavel_tui.claveld.coordinator import Coordinator
+from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.text import clean
+from clavel_tui.domain.unit import Fleet
+
+Say = Callable[[str], object]
+OVERLAP_S = 600.0
+"""How long an old token stays good beside a new one: long enough to carry it over."""
+
+
+async def agent_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """Registers an agent, and shows its token once."""
+    refs = tuple(dict.fromkeys(args.deployments.split(","))) if args.deployments else (args.name,)
+    if unknown := [name for name in refs if fleet.unit(name) is None]:
+        raise RefusedError(f"there is no unit {unknown[0]} in this fleet", "name those that it may ask for with --deployments")
+    if args.name in claveld.known.agents:
+        hint = f"`claveld agent token {args.name}` makes a new token; remove it first to change what it may ask for"
+        raise RefusedError(f"there is an agent {args.name} already", hint)
+    await claveld.agents.add(Agent(name=args.name, specification=AgentSpecification(deployments=refs)), getpass.getuser())
+    token = await claveld.agents.new_token(args.name, Role.AGENT)
+    say(token)
+
+
+async def agent_token(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """A new token; the old ones stay good for a while."""
+    if args.name not in claveld.known.agents:
+        raise RefusedError(f"there is no agent {args.name}", "`claveld agent list` tells which there are")
+    ends = claveld.wall() + args.overlap
+    say(await claveld.agents.new_token(args.name, Role.AGENT, others_end=ends))
+
+
+async def agent_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
+    """No token of it is good any more."""
+    await claveld.agents.remove(args.name, getpass.getuser())
+
+
+async def agent_list(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, say: Say) -> None:
+    """One a line: name, what it may ask for, when it last reported, and how that stands."""
+    for state in claveld.states():
+        seen = datetime.fromtimestamp(state.seen, UTC).strftime("%Y-%m-%d %H:%M UTC") if state.seen else "never"
+        how = "; ".join(
+            f"{said.report.name} {said.report.phase.value}{f' ({clean(said.report.text, 120)})' if said.report.text else ''}"
+            for said in state.reports
+        )
+        say(f"{state.agent.name}\t{','.join(state.agent.specification.deployments)}\t{seen}\t{how}")
+
+
+async def tell(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
+    """Hold, release or poll."""
+    await claveld.agents.tell(args.name, Order(args.order), getpass.getuser())
+
+
+async def token_add(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """For a console or a person."""
+    ends = claveld.wall() + args.days * 86400.0 if args.days else None
+    say(await claveld.agents.new_token(args.name, Role(args.role), ends=ends))
+
+
+async def token_revoke(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """Of a console or a person, whatever its role."""
+    gone = sum([await claveld.agents.revoke(args.name, role) for role in (Role.OPERATOR, Role.VIEWER)])
+    if not gone:
+        raise RefusedError(f"{args.name} has no token")
+    say(f"{gone} token{'s' * (gone != 1)} of {args.name} revoked")
+
+
+async def refs(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, say: Say) -> None:
+    """One a line: where it points, and whether it stays there."""
+    for state in claveld.known.refs.values():
+        why = f": {state.pin.why}" if state.pin and state.pin.why else ""
+        how = f"pinned by {state.pin.operator}{why}" if state.pin else "follows its source"
+        say(f"{state.name}\t{state.short}\t{how}")
+
+
+async def deployments(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """One a line, the newest first."""
+    for one in await claveld.deployments.deployments(args.name or ""):
+        at = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        say(f"{one.short}\t{at}\t{one.revision[:12]}{' (dirty)' if one.dirty else ''}\t{one.deployment.nar_id}")
+
+
+async def rollback(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """The ref goes back to a recorded Deployment and stays there."""
+    moved = await claveld.roll_back(args.name, args.to or "", getpass.getuser(), clean(args.why or "", 300), None)
+    say(f"{args.name} points to {moved.short}, and stays there until `claveld unpin {args.name}`")
+
+
+async def unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """The ref follows its source again."""
+    moved = await claveld.refs.unpin(args.name, getpass.getuser(), "")
+    say(f"{args.name} points to {moved.short}, and follows its source")
+
+
+VERBS: dict[str, Callable[[Coordinator, Fleet, argparse.Namespace, Say], Awaitable[None]]] = {
+    "agent add": agent_add,
+    "agent token": agent_token,
+    "agent remove": agent_remove,
+    "agent list": agent_list,
+    "agent tell": tell,
+    "token add": token_add,
+    "token revoke": token_revoke,
+    "refs": refs,
+    "deployments": deployments,
+    "rollback": rollback,
+    "unpin": unpin,
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Of the command `claveld`."""
+    parser = argparse.ArgumentParser(
+        prog="claveld",
+        description="The coordinator: evaluates Sources into Deployments, serves them to agents, and never builds.",
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and end")
+    parser.add_argument("--config", default=None, metavar="FILE", help="its own file (/etc/claveld/claveld.toml)")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND")
+    verbs.add_parser("serve", help="evaluate and serve until stopped")
+    _agent(verbs.add_parser("agent", help="agents: add, list, token, tell, remove"))
+    _token(verbs.add_parser("token", help="tokens of consoles and people: add, revoke"))
+    verbs.add_parser("refs", help="where each DeploymentRef points")
+    listed = verbs.add_parser("deployments", help="what was evaluated, the newest first")
+    listed.add_argument("name", nargs="?", help="of this ref alone")
+    back = verbs.add_parser("rollback", help="point a ref to a recorded Deployment, the last known good where none is said")
+    back.add_argument("name")
+    back.add_argument("--to", metavar="ID", help="the part behind @, or its beginning")
+    back.add_argument("--why", help="kept in the journal")
+    verbs.add_parser("unpin", help="let a ref follow its source again").add_argument("name")
+    return parser
+
+
+def _agent(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="inner", metavar="COMMAND", required=True)
+    add = verbs.add_parser("add", help="register an agent, and show its token once")
+    add.add_argument("name")
+    add.add_argument("--deployments", metavar="A,B", help="the refs that it may ask for (the one of its own name)")
+    rotate = verbs.add_parser("token", help="a new token; the old one stays good for a while")
+    rotate.add_argument("name")
+    rotate.add_argument("--overlap", type=float, default=OVERLAP_S, metavar="SECONDS", help="for so long (600)")
+    verbs.add_parser("list", help="agents, and how each stands")
+    verbs.add_parser("remove", help="its tokens are good no more").add_argument("name")
+    told = verbs.add_parser("tell", help="hold, release or poll")
+    told.add_argument("name")
+    told.add_argument("order", choices=[order.value for order in Order])
+
+
+def _token(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="inner", metavar="COMMAND", required=True)
+    add = verbs.add_parser("add", help="for a console or a person; shown once")
+    add.add_argument("name")
+    add.add_argument("--role", choices=[Role.VIEWER.value, Role.OPERATOR.value], default=Role.VIEWER.value, help="(viewer)")
+    add.add_argument("--days", type=float, default=0.0, help="good for so long (for ever)")
+    verbs.add_parser("revoke", help="all of that name").add_argument("name")

@@ -1,0 +1,117 @@
+"""claveld's composition root: its file → wired parts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clavel_tui import __version__
+from clavel_tui.domain.errors import ClavelError, SettingsError
+from clavel_tui.inventory import load_fleet
+from clavel_tui.process import is_alive, runner_name
+
+if TYPE_CHECKING:
+    from clavel_tui.claveld.config import Config
+    from clavel_tui.claveld.coordinator import Coordinator
+    from clavel_tui.domain.unit import Fleet
+    from clavel_tui.operations import InProcessFleet
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point of `claveld`."""
+    try:
+        from clavel_tui.claveld.verbs import build_parser
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"claveld: {error.name} is not installed: `pip install 'clavel-tui[claveld]'`\n")
+        return 2
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.version or args.verb is None:
+        sys.stdout.write(f"claveld {__version__}\n" if args.version else parser.format_help())
+        return 0
+    try:
+        return asyncio.run(_run(args))
+    except ClavelError as error:
+        sys.stderr.write(f"claveld: {error}\n{f'  {error.hint}' + chr(10) if error.hint else ''}")
+        return 2 if isinstance(error, SettingsError) else 3
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run(args: argparse.Namespace) -> int:
+    from clavel_tui.claveld.config import FILE, read
+    from clavel_tui.claveld.evaluating import Evaluations
+    from clavel_tui.claveld.serve import serve
+    from clavel_tui.claveld.verbs import VERBS
+
+    config = read(Path(args.config) if args.config else FILE)
+    fleet = load_fleet(Path(config.fleet))
+    async with opened(config, fleet) as (coordinator, engine):
+        if args.verb == "serve":
+            await engine.settle_open()
+            await serve(config, coordinator, Evaluations(fleet, engine))
+            return 0
+        await coordinator.look()
+        verb = VERBS[f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb]
+        await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
+    return 0
+
+
+@asynccontextmanager
+async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinator, InProcessFleet]]:
+    """The coordinator and the engine that evaluates for it, over one journal."""
+    from clavel_tui.claveld.coordinator import Coordinator
+    from clavel_tui.domain.errors import StoreRefusedError
+    from clavel_tui.domain.operation import Origin
+    from clavel_tui.history import MIGRATIONS, Journal, JournalError
+    from clavel_tui.history.agents import Agents
+    from clavel_tui.history.deployments import Deployments
+    from clavel_tui.history.mutes import Mutes
+    from clavel_tui.history.refs import Refs
+    from clavel_tui.nix import Evaluator
+    from clavel_tui.operations import InProcessFleet
+    from clavel_tui.operations.parts import Clock, Parts
+    from clavel_tui.remote.local import LocalRunner
+    from clavel_tui.remote.secrets import Secrets
+    from clavel_tui.remote.trust import SshFiles
+    from clavel_tui.store import Database
+
+    async def origin() -> Origin:
+        return Origin(operator=getpass.getuser(), host=socket.gethostname())
+
+    try:
+        database = await Database.open(Path(config.database), MIGRATIONS)
+    except JournalError as error:
+        raise StoreRefusedError(error.text, error.hint) from error
+    runner, name = LocalRunner(Secrets()), runner_name(os.getpid())
+    deployments = Deployments(database, time.time)
+    journal = Journal(database, name, time.time)
+    parts = Parts(
+        fleet=fleet,
+        runner=runner,
+        jobs=None,  # it evaluates and serves: there is nothing by which it could change a unit
+        journal=journal,
+        deployments=deployments,
+        mutes=Mutes(database),
+        evaluator=Evaluator(runner, config.nix, config.evaluator_mib),
+        nix=config.nix,
+        clock=Clock(time.time),
+        origin=origin,
+        runner_name=name,
+        is_alive=is_alive,
+    )
+    engine = InProcessFleet(parts, SshFiles(), database.close)
+    await engine.load()
+    try:
+        yield Coordinator(journal, deployments, Refs(database), Agents(database), time.time), engine
+    finally:
+        await engine.close()

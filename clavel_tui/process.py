@@ -1,0 +1,31 @@
+"""Names of processes in the journal, so that one that is dead is told from one that goes on."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def runner_name(pid: int) -> str:
+    """Names a process so that a later one with the same number is not taken for it."""
+    try:
+        born = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        born = "0"
+    return f"{socket.gethostname()}:{pid}:{born}"
+
+
+def is_alive(runner: str) -> bool:
+    """Whether the process of that name still runs; one on another machine is taken to live, since we cannot look."""
+    host, _, rest = runner.partition(":")
+    pid = rest.partition(":")[0]
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        pass
+    return runner_name(int(pid)) == runner

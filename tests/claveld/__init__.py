@@ -1,0 +1,1 @@
+"""Of the package of that name."""

@@ -1,0 +1,91 @@
+"""The API over a real journal, asked through ASGI; evaluations are scripted, the rest is real."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from clavel_tui.claveld.app import make_app
+from clavel_tui.claveld.coordinator import Coordinator
+from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.domain.agent import Agent, AgentSpecification, Role
+from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.source import Source
+from clavel_tui.domain.unit import Fleet, Unit, UnitType
+from clavel_tui.fleet.state import SourceState
+from clavel_tui.history import MIGRATIONS, Journal
+from clavel_tui.history.agents import Agents
+from clavel_tui.history.deployments import Deployments
+from clavel_tui.history.refs import Refs
+from clavel_tui.store import Database
+from tests.history.test_deployments import deployment, evaluation
+
+NAMES = ("amber", "beryl")
+FLEET = Fleet(
+    name="test",
+    units=tuple(Unit(name=name, type=UnitType.NIXOS, arch="x86_64-linux", address=name) for name in NAMES),
+    sources=(Source(name="main", url="/repository"),),
+)
+
+
+class Asked:
+    """Stands for the engine: says which sources it was asked to evaluate."""
+
+    def __init__(self) -> None:
+        self.sources_asked: list[tuple[str, str]] = []
+
+    async def sources(self) -> Sequence[SourceState]:
+        return [SourceState(source=FLEET.sources[0])]
+
+    async def evaluate(self, source: str, reason: str = "") -> str:
+        self.sources_asked.append((source, reason))
+        return "0123456789abcdef"
+
+
+@dataclass
+class Claveld:
+    """The coordinator, its API, and a token of each kind."""
+
+    coordinator: Coordinator
+    client: httpx.AsyncClient
+    engine: Asked
+    database: Database
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def get(self, path: str, who: str = "viewer", **headers: str) -> httpx.Response:
+        return await self.client.get(path, headers={**self._bearer(who), **headers}, timeout=30)
+
+    async def post(self, path: str, said: object, who: str = "operator") -> httpx.Response:
+        return await self.client.post(path, json=said, headers=self._bearer(who))
+
+    def _bearer(self, who: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.tokens.get(who, who)}"} if who else {}
+
+    async def evaluated(self, *found: Deployment) -> None:
+        """As the engine does it: the coordinator hears of it by looking."""
+        await self.coordinator.deployments.record(evaluation(), list(found), "claveld", "evaluated main")
+        await self.coordinator.look()
+
+
+@pytest.fixture
+async def claveld(tmp_path: Path) -> AsyncIterator[Claveld]:
+    database = await Database.open(tmp_path / "claveld.db", MIGRATIONS)
+    agents = Agents(database)
+    coordinator = Coordinator(Journal(database, "test"), Deployments(database), Refs(database), agents)
+    engine = Asked()
+    app = make_app(coordinator, Evaluations(FLEET, engine))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://claveld") as client:
+        made = Claveld(coordinator, client, engine, database)
+        for name in NAMES:
+            await agents.add(Agent(name=name, specification=AgentSpecification(deployments=(name,))), "ann")
+            made.tokens[name] = await agents.new_token(name, Role.AGENT)
+        made.tokens["viewer"] = await agents.new_token("desk", Role.VIEWER)
+        made.tokens["operator"] = await agents.new_token("ann", Role.OPERATOR)
+        await made.evaluated(deployment("amber"), deployment("beryl"))
+        yield made
+    await database.close()
