@@ -1,1 +1,197 @@
-"""clavel-agent's composition root."""
+"""clavel-agent's composition root: its file → wired parts."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clavel_tui import __version__
+from clavel_tui.domain.errors import ClavelError, InventoryError, Problem, SettingsError
+
+if TYPE_CHECKING:
+    from clavel_tui.agent.daemon import Daemon
+    from clavel_tui.domain.unit import Unit
+    from clavel_tui.inventory.schema import ClaveldTable
+
+FILE = Path("/etc/clavel-agent/agent.toml")
+OWN = Path("/var/lib/clavel-agent")
+"""Its journal, its outbox and what it remembers. Keep it, and /var/lib/clavel, where the root file system does not last."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point of `clavel-agent`."""
+    args = _parser().parse_args(argv)
+    if args.version or args.verb is None:
+        sys.stdout.write(f"clavel-agent {__version__}\n" if args.version else _parser().format_help())
+        return 0
+    try:
+        return _VERBS[args.verb](args)
+    except ClavelError as error:
+        sys.stderr.write(f"clavel-agent: {error}\n{f'  {error.hint}' + chr(10) if error.hint else ''}")
+        return 2 if isinstance(error, (InventoryError, SettingsError)) else 3
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="clavel-agent", description="Asks claveld which Deployment this machine should run, and applies it."
+    )
+    parser.add_argument("--version", action="store_true", help="show the version and end")
+    parser.add_argument("--config", default=str(FILE), metavar="FILE", help=f"its own file ({FILE})")
+    parser.add_argument("--own", default=str(OWN), metavar="FOLDER", help=f"where it keeps what it remembers ({OWN})")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND")
+    verbs.add_parser("run", help="ask and apply until stopped")
+    hold = verbs.add_parser("hold", help="leave everything as it is, until released")
+    hold.add_argument("reason", nargs="?", default="", help="kept, and reported")
+    verbs.add_parser("release", help="end a hold, and a quarantine")
+    verbs.add_parser("status", help="what it is at, from what it remembers")
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    asyncio.run(_serve(Path(args.config), Path(args.own)))
+    return 0
+
+
+async def _serve(file: Path, own: Path) -> None:
+    from clavel_tui.agent.daemon import running
+    from clavel_tui.inventory.load import load_agent
+
+    unit, claveld = load_agent(file)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with opened(unit, claveld, own) as daemon, running(daemon) as task:
+        stopping = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
+            task.result()  # a fault of ours ends it with a traceback, and the init starts it again
+
+
+@asynccontextmanager
+async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Daemon]:
+    """The daemon over its parts: the engine of a console, for this one unit, with a local runner."""
+    from clavel_tui.agent.asking import ClaveldClient
+    from clavel_tui.agent.daemon import Daemon, Folders
+    from clavel_tui.agent.outbox import Outbox
+    from clavel_tui.domain import limits
+    from clavel_tui.domain.errors import StoreRefusedError
+    from clavel_tui.domain.operation import Origin
+    from clavel_tui.domain.unit import Fleet
+    from clavel_tui.history import MIGRATIONS, Journal, JournalError
+    from clavel_tui.history.deployments import Deployments
+    from clavel_tui.history.mutes import Mutes
+    from clavel_tui.nix import Workshop
+    from clavel_tui.operations import InProcessFleet
+    from clavel_tui.operations.parts import Clock, Parts
+    from clavel_tui.process import is_alive, runner_name
+    from clavel_tui.remote.jobs import JobClient, JobScripts
+    from clavel_tui.remote.local import LocalRunner
+    from clavel_tui.remote.secrets import Secrets
+    from clavel_tui.remote.trust import SshFiles
+    from clavel_tui.store import Database
+    from clavel_tui.unit import script
+
+    client = ClaveldClient(said.url, _token(Path(said.token_file)), __version__, said.ca_file)
+    outbox = Outbox(own / "outbox")
+    try:
+        database = await Database.open(own / "agent.db", MIGRATIONS)
+    except JournalError as error:
+        raise StoreRefusedError(error.text, error.hint) from error
+
+    async def origin() -> Origin:
+        return Origin(operator=getpass.getuser(), host=socket.gethostname())
+
+    async def failing_too() -> frozenset[str]:
+        return frozenset() if await client.there() else frozenset({f"claveld at {said.url}"})
+
+    runner, name = LocalRunner(Secrets()), runner_name(os.getpid())
+    scripts = JobScripts(put=script("put.sh"), job=script("lib.sh") + script("job.sh"))
+    deployments = Deployments(database, time.time)
+    parts = Parts(
+        fleet=Fleet(name=unit.name, units=(unit,)),
+        runner=runner,
+        jobs=JobClient(runner, scripts, limits.PUT_S),
+        journal=Journal(database, name, time.time),
+        deployments=deployments,
+        mutes=Mutes(database),
+        workshop=Workshop(runner, "nix", SshFiles(), own / "roots"),
+        clock=Clock(time.time),
+        origin=origin,
+        runner_name=name,
+        is_alive=is_alive,
+        failing_too=failing_too,
+    )
+    engine = InProcessFleet(parts, SshFiles(), database.close)
+    await engine.load()
+    try:
+        await engine.refresh()
+        await engine.settle_open()  # what was under way when the agent was restarted, by the very switch perhaps
+        refs = tuple(said.deployments) or (unit.name,)
+        folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
+        yield Daemon(unit, said.agent or unit.name, refs, client, engine, deployments, outbox, folders, time.time)
+    finally:
+        await engine.close()
+
+
+def _token(file: Path) -> str:
+    """Refused where others may read it, as ssh does with a key."""
+    try:
+        mode, said = file.stat().st_mode, file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        right = "cannot be read: put the token of `claveld agent add` there"
+        raise SettingsError([Problem(str(file), "", None, f"{right} ({error})")]) from error
+    if mode & 0o077:
+        raise SettingsError([Problem(str(file), "", None, f"can be read by others: chmod 600 {file}")])
+    if not said or len(said.split()) != 1:
+        raise SettingsError([Problem(str(file), "", None, "holds no token: put that of `claveld agent add` there")])
+    return said
+
+
+def _hold(args: argparse.Namespace) -> int:
+    from clavel_tui.agent import memory
+    from clavel_tui.domain.text import clean
+
+    file = Path(args.own) / "memory.json"
+    why = clean(args.reason, 200)
+    held = f"held by {getpass.getuser()} on the unit{f': {why}' if why else ''}"
+    memory.save(file, memory.load(file).model_copy(update={"held": held}))
+    sys.stdout.write("held: nothing is applied until `clavel-agent release`\n")
+    return 0
+
+
+def _release(args: argparse.Namespace) -> int:
+    from clavel_tui.agent import memory
+    from clavel_tui.inventory.load import load_agent
+
+    unit, said = load_agent(Path(args.config))
+    file = Path(args.own) / "memory.json"
+    released = dict.fromkeys(said.deployments or [unit.name], "*")
+    memory.save(file, memory.load(file).model_copy(update={"held": "", "released": released}))
+    sys.stdout.write("released: what claveld says is applied again\n")
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from clavel_tui.agent import memory
+    from clavel_tui.agent.outbox import Outbox
+
+    own = Path(args.own)
+    known = memory.load(own / "memory.json")
+    waiting = len(Outbox(own / "outbox"))
+    sys.stdout.write(f"{known.held or 'not held'}\n{waiting} report{'s' * (waiting != 1)} wait for claveld\n")
+    return 0
+
+
+_VERBS = {"run": _run, "hold": _hold, "release": _release, "status": _status}

@@ -55,6 +55,12 @@ class Deployment(Model):
         )
 
     @property
+    def genuine(self) -> bool:
+        """Its id is that of its content: what came over a network may have been changed, or cut short."""
+        source, hash_ = self.metadata.get("source", ""), self.metadata.get("sourceHash", "")
+        return self.id == type(self).of(self.specification, source, hash_).id and self.name == self.specification.unit
+
+    @property
     def nar_id(self) -> str:
         """The store path that the unit should run."""
         return self.specification.template.nar_id

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +15,17 @@ from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.unit import Elevate, Fleet, Stack, Unit
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.inventory.flakes import sources
-from clavel_tui.inventory.schema import CheckTable, FleetFile, RolloutTable, SourceTable, StackTable, SystemTable, UnitFile
+from clavel_tui.inventory.schema import (
+    AgentFile,
+    CheckTable,
+    ClaveldTable,
+    FleetFile,
+    RolloutTable,
+    SourceTable,
+    StackTable,
+    SystemTable,
+    UnitFile,
+)
 
 M = TypeVar("M", bound=BaseModel)
 COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -45,6 +56,29 @@ def load_fleet(root: Path) -> Fleet:
         substituters_public_keys=tuple(fleet.substituters_public_keys),
         rollout=RolloutSettings(**fleet.rollout.model_dump()),
     )
+
+
+def load_agent(file: Path) -> tuple[Unit, ClaveldTable]:
+    """The unit that an agent runs on, and where its claveld is. Stacks are the business of consoles.
+
+    Raises:
+        InventoryError: with every problem of the file.
+    """
+    problems: list[Problem] = []
+    said = _read(file, AgentFile, {}, problems)
+    if said and said.stacks:
+        problems.append(Problem(str(file), "stacks", None, "are updated from a console, and not by an agent: take them out"))
+    if said and said.claveld.url.startswith("http:") and not _is_near(said.claveld):
+        right = "would send the token in the clear: say https, or plain_http = true inside a VPN"
+        problems.append(Problem(str(file), "claveld.url", said.claveld.url, right))
+    if said is None or problems:
+        raise InventoryError(problems)
+    fields = said.model_dump(exclude={"stacks", "checks", "claveld"})
+    return Unit(**fields, checks=tuple(check.check() for check in said.checks)), said.claveld
+
+
+def _is_near(claveld: ClaveldTable) -> bool:
+    return claveld.plain_http or urlsplit(claveld.url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
 def _unit_files(root: Path, problems: list[Problem]) -> Iterator[Path]:

@@ -147,6 +147,24 @@ class RolloutTable(_File):
     on_stop: str = Field("leave", pattern="^(leave|return)$")
 
 
+class ClaveldTable(_File):
+    """``[claveld]`` of an agent's file. ``agent``: its name there, where it is not the unit's."""
+
+    url: str = Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._/-]*)?$")
+    token_file: str = Field("/etc/clavel-agent/token", pattern=r"^/")
+    ca_file: str = Field("", pattern=r"^(/.*)?$")
+    plain_http: bool = False
+    agent: str = Field("", pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$")
+    deployments: list[Name] = Field(default_factory=list, max_length=64)
+
+
+class AgentFile(UnitFile):
+    """``agent.toml``: what unit.toml says of the machine, and where its claveld is."""
+
+    address: str = Field("local", pattern=r"^local$")
+    claveld: ClaveldTable
+
+
 class FleetFile(_File):
     """``hosts/fleet.toml``: the fleet's name, and what its units say unless they say otherwise."""
 

@@ -103,7 +103,10 @@ def why_not(path: str, found: Offer, substituters: Sequence[str]) -> tuple[str, 
         return f"{', '.join(found.away)} did not answer", "is it up, and reached from the unit?"
     if found.missing:
         what = path if found.missing[0] == path else f"{found.missing[0]}, which it needs,"
-        return f"{what} is in none of {caches}", f"upload it: `nix copy --to CACHE {path}`; or copy it: --delivery copy"
+        hint = f"upload it: `nix copy --to CACHE {path}`; or copy it: --delivery copy"
+        if not substituters:
+            hint = f"name caches in the flake's nixConfig, unit.toml or fleet.toml, and evaluate again; {hint}"
+        return f"{what} is in none of {caches}", hint
     return "", ""
 
 

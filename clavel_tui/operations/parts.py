@@ -48,6 +48,8 @@ class Parts:
     origin: Callable[[], Awaitable[Origin]]
     runner_name: str
     is_alive: Callable[[str], bool]
+    failing_too: Callable[[], Awaitable[frozenset[str]]] | None = None
+    """What does not hold from here beside the checks of units: an agent's own way to claveld."""
     environment: Callable[[Unit], tuple[tuple[str, str], ...]] = lambda _unit: ()
     checkpoint: Callable[[str], None] = lambda _name: None
     read_only: str = ""

@@ -184,7 +184,8 @@ class Run:
 
     async def failing_outside(self) -> frozenset[str]:
         """The unit's checks that are looked at from this workstation and do not hold now."""
-        return await outside.failing(self._unit, self._parts.workshop.files if self._parts.workshop else None)
+        failing = await outside.failing(self._unit, self._parts.workshop.files if self._parts.workshop else None)
+        return failing | (await self._parts.failing_too() if self._parts.failing_too else frozenset())
 
     @asynccontextmanager
     async def flushing(self) -> AsyncIterator[None]:

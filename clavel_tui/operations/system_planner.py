@@ -185,9 +185,6 @@ class SystemPlanner:
 
     async def _offered(self, system: SystemPlan, unit: Unit, target: Target, facts: Facts) -> SystemPlan:
         """With what the unit would fetch. Of what it consists is known only when it is there."""
-        if not system.substituters:
-            hint = "say some in the flake's nixConfig, unit.toml or fleet.toml, and evaluate again; or copy it: --delivery copy"
-            raise RefusedError(f"{system.label} names no substituters to take it from", hint)
         offer = await substitute.offer(self._parts.runner, target, system.nar_id, system.substituters, system.keys)
         if offer.missing:
             text, hint = substitute.why_not(system.nar_id, offer, system.substituters)

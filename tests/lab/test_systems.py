@@ -557,7 +557,7 @@ def test_a_unit_fetches_from_a_cache_what_is_signed_as_its_deployment_says(fleet
     h1 = fleet.lab.hosts[0]
     first, wanted = runs(h1), fleet.new("h1", "24.11.2")
     fetch = ("deploy", "h1", "--delivery", "substitute")
-    assert "names no substituters" in fleet.change(*fetch).ends(REFUSED).err
+    assert "is in none of the unit's own substituters" in fleet.change(*fetch).ends(REFUSED).err
     with Cache(fleet) as cache:
         fleet.built("h1")
         cache.upload(wanted, "cache")

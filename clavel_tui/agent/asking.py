@@ -1,0 +1,112 @@
+"""The agent's side of claveld's API. The standard library's own HTTP client: an agent is to be small."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from pydantic import ValidationError
+
+from clavel_tui.domain.agent import Order, Report, Told
+from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.text import clean
+
+ANSWER_S = 20.0
+"""For an answer that nobody has to wait for; added to what claveld is asked to wait."""
+BODY_BYTES = 256 * 1024
+
+
+class ClaveldError(Exception):
+    """``refused``: claveld has answered, and asking the same again would not help; else it is away."""
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
+
+
+@dataclass(frozen=True)
+class Got:
+    """``deployment`` None: what ``tag`` named has not changed."""
+
+    tag: str
+    deployment: Deployment | None = None
+    told: Told | None = None
+
+
+class ClaveldClient:
+    """``token``: the agent's own. ``ca``: a file of certificates to trust instead of the machine's."""
+
+    def __init__(self, url: str, token: str, version: str, ca: str = "") -> None:
+        parts = urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port
+        self._context = ssl.create_default_context(cafile=ca or None) if parts.scheme == "https" else None
+        self._prefix = parts.path.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"clavel-agent/{version}"}
+        self.url = url
+
+    async def deployment(self, name: str, tag: str = "", wait: float = 0.0) -> Got:
+        """Where the ref points, as soon as that is unlike ``tag``.
+
+        Raises:
+            ClaveldError: it is away, or refuses.
+        """
+        headers = {"If-None-Match": tag} if tag else {}
+        path = f"/v1/deployments/{quote(name)}?wait={wait:g}"
+        status, found, body = await asyncio.to_thread(self._ask, "GET", path, None, headers, wait + ANSWER_S)
+        if status == http.client.NOT_MODIFIED:
+            return Got(tag)
+        try:
+            deployment = Deployment.model_validate_json(body)
+            order, number = found.get("Clavel-Order"), found.get("Clavel-Order-Number", "0")
+            told = Told(order=Order(order), number=int(number)) if order else None
+        except (ValidationError, ValueError) as error:
+            raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", refused=True) from error
+        return Got(found.get("ETag", ""), deployment, told)
+
+    async def report(self, report: Report) -> None:
+        """Raises ClaveldError: it is away, or refuses it."""
+        body = report.model_dump_json().encode()
+        await asyncio.to_thread(self._ask, "POST", "/v1/reports", body, {"Content-Type": "application/json"}, ANSWER_S)
+
+    async def there(self) -> bool:
+        """Whether it answers at all."""
+        try:
+            await asyncio.to_thread(self._ask, "GET", "/healthz", None, {}, ANSWER_S / 4)
+        except ClaveldError:
+            return False
+        return True
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+        try:
+            connection = self._connect(timeout)
+            try:
+                connection.request(method, self._prefix + path, body, {**self._headers, **headers})
+                answer = connection.getresponse()
+                said = answer.read(BODY_BYTES)
+            finally:
+                connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            raise ClaveldError(f"{self.url} cannot be reached: {clean(str(error) or type(error).__name__, 200)}") from error
+        if answer.status >= http.client.BAD_REQUEST:
+            refused = answer.status < http.client.INTERNAL_SERVER_ERROR and answer.status != http.client.TOO_MANY_REQUESTS
+            raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", refused=refused)
+        return answer.status, answer.headers, said
+
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+        if self._context:
+            return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+
+
+def _detail(body: bytes) -> str:
+    try:
+        said = json.loads(body)
+        return clean("; ".join(part for part in (said["detail"], said.get("hint")) if part), 300)
+    except (ValueError, KeyError, TypeError):
+        return clean(body.decode(errors="replace"), 200) or "nothing more"

@@ -1,0 +1,290 @@
+"""The daemon: one loop for each ref that it asks for, and one that sends what there is to report."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clavel_tui import __version__
+from clavel_tui.agent import memory
+from clavel_tui.agent.asking import ClaveldClient, ClaveldError
+from clavel_tui.agent.deciding import Decision, Runs, decide
+from clavel_tui.agent.outbox import Outbox
+from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
+from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.errors import ClavelError
+from clavel_tui.domain.operation import Operation, Request, Verb
+from clavel_tui.domain.source import Evaluation, Lock, Source
+from clavel_tui.domain.system import Delivery
+from clavel_tui.domain.unit import Unit
+from clavel_tui.fleet.client import FleetClient
+from clavel_tui.fleet.state import UnitState
+from clavel_tui.history import JournalError
+from clavel_tui.history.deployments import Deployments
+
+AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
+"""Between two questions while claveld does not answer, and what that grows to."""
+REFUSED_S = 60.0
+"""Behind an answer that asking again does not change: a token that is good no more, say."""
+MEMORY_S = 2.0
+LOOK_S = 300.0
+"""Between two looks at the unit's health while nothing happens: a probe takes a second of a small board's processor."""
+
+
+@dataclass
+class Ref:
+    """One DeploymentRef: what was got, and what was reported of it last."""
+
+    name: str
+    tag: str = ""
+    wanted: Deployment | None = None
+    said: Report | None = None
+    trouble: str = ""
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the agent keeps what it remembers, and the root of the machine that it looks at."""
+
+    own: Path
+    root: Path = Path("/")
+
+    @property
+    def memory(self) -> Path:
+        """See agent.memory."""
+        return self.own / "memory.json"
+
+
+class Daemon:
+    """Applies what claveld says that ``unit`` should run. ``engine``: the same that a console has, for this unit alone."""
+
+    def __init__(
+        self, unit: Unit, name: str, refs: tuple[str, ...], claveld: ClaveldClient, engine: FleetClient, deployments: Deployments,
+        outbox: Outbox, folders: Folders, wall: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._unit = unit
+        self._name = name
+        self._refs = [Ref(ref) for ref in refs]
+        self._claveld = claveld
+        self._engine = engine
+        self._deployments = deployments
+        self._outbox = outbox
+        self._folders = folders
+        self._wall = wall
+        self._turn = asyncio.Lock()
+        self._post = asyncio.Event()
+        self._looked = -LOOK_S
+
+    async def run(self) -> None:
+        """Until cancelled. What is under way goes on, on the unit, and is met again at the next start."""
+        await asyncio.sleep(random.uniform(0, 2))  # noqa: S311  a fleet that comes up together does not ask at once
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._send())
+            group.create_task(self._watch_memory())
+            for ref in self._refs:
+                group.create_task(self._ask(ref))
+                group.create_task(self._keep(ref))
+
+    # ---- what should run
+
+    async def _ask(self, ref: Ref) -> None:
+        away = AWAY_FIRST_S
+        while True:
+            try:
+                got = await self._claveld.deployment(ref.name, ref.tag, POLL_S if ref.tag else 0.0)
+            except ClaveldError as error:
+                ref.trouble = str(error)
+                ref.woken.set()
+                pause = REFUSED_S if error.refused else away
+                away = min(away * 2, AWAY_MOST_S)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter
+                continue
+            away, ref.trouble = AWAY_FIRST_S, ""
+            ref.tag = got.tag
+            if got.deployment:
+                ref.wanted = got.deployment
+                self._hear(ref, got.told)
+            ref.woken.set()
+
+    def _hear(self, ref: Ref, told: Told | None) -> None:
+        """An order counts once, however often it is read."""
+        known = self.memory
+        if told is None or told.number <= known.heard.get(ref.name, 0):
+            return
+        held = {Order.HOLD: "held by an operator", Order.RELEASE: ""}.get(told.order, known.held)
+        released = known.released
+        if told.order is Order.RELEASE:
+            released = {**released, ref.name: "*"}
+        changed = {"held": held, "heard": {**known.heard, ref.name: told.number}, "released": released}
+        memory.save(self._folders.memory, known.model_copy(update=changed))
+        self._looked = -LOOK_S
+
+    @property
+    def memory(self) -> memory.Memory:
+        """Read anew each time: `clavel-agent hold` writes it from another process."""
+        return memory.load(self._folders.memory)
+
+    async def _watch_memory(self) -> None:
+        """`clavel-agent hold` and `release` are heard within seconds, and not only when something else happens."""
+        known = self.memory
+        while True:
+            await asyncio.sleep(MEMORY_S)
+            if self.memory != known:
+                known, self._looked = self.memory, -LOOK_S
+                for ref in self._refs:
+                    ref.woken.set()
+
+    # ---- what is done about it
+
+    async def _keep(self, ref: Ref) -> None:
+        """Decides whenever something was heard, and once in a while without."""
+        wait = 0.0
+        while True:
+            try:
+                async with asyncio.timeout(wait):
+                    await ref.woken.wait()
+            except TimeoutError:
+                pass
+            ref.woken.clear()
+            wait = POLL_S
+            if ref.wanted:
+                async with self._turn:  # one thing at a time, as on every unit
+                    wait = await self._consider(ref, ref.wanted)
+
+    async def _consider(self, ref: Ref, wanted: Deployment) -> float:
+        """Returns after how many seconds it wants to be asked again."""
+        if not wanted.genuine:
+            await self._say(ref, wanted, Decision(Phase.FAILED, f"what came as {wanted.name} is not what its id says"))
+            return POLL_S
+        try:
+            decision = await self._decide(ref, wanted)
+            if decision.apply:
+                await self._say(ref, wanted, Decision(Phase.APPLYING))
+                await self._apply(wanted)
+                decision = await self._decide(ref, wanted)
+            await self._say(ref, wanted, decision)
+        except (ClavelError, JournalError, OSError) as error:
+            decision = Decision(Phase.FAILED, str(error), wait=POLL_S)
+            await self._say(ref, wanted, decision)
+        return min(POLL_S, decision.wait or POLL_S)
+
+    async def _decide(self, ref: Ref, wanted: Deployment) -> Decision:
+        tried = [one for one in await self._engine.history(50, self._unit.name) if one.request.release == _release(wanted)]
+        known = self.memory
+        released = known.released.get(ref.name, "")
+        if released == "*":  # whatever was tried until now is behind it
+            released = tried[0].id if tried else ""
+            changed = {**known.released, ref.name: released}
+            memory.save(self._folders.memory, known.model_copy(update={"released": changed}))
+        runs = await asyncio.to_thread(self._runs)
+        return decide(self._unit, wanted, runs, tried, held=known.held, released=released, now=self._wall())
+
+    async def _apply(self, wanted: Deployment) -> Operation:
+        """By the engine, as a push is: previewed, journalled, tried, confirmed from here, and only then kept."""
+        await self._record(wanted)
+        request = Request(
+            unit=self._unit.name, stack="", verb=Verb.DEPLOY, release=_release(wanted), delivery=Delivery.SUBSTITUTE,
+            reason=f"claveld at {self._claveld.url}",
+        )  # fmt: skip
+        plan = await self._engine.plan(request)
+        self._looked = -LOOK_S
+        return await self._engine.wait(await self._engine.submit(plan))
+
+    async def _record(self, wanted: Deployment) -> None:
+        """In the unit's own journal, where a plan looks it up."""
+        source = Source(name="claveld", url=wanted.metadata.get("source", self._claveld.url))
+        lock = Lock(url=source.url, nar_hash=wanted.source_hash, revision=wanted.metadata.get("revision", ""))
+        why = f"served by {self._claveld.url}"
+        await self._deployments.record(Evaluation(source=source, lock=lock), [wanted], "claveld", why)
+
+    def _runs(self) -> Runs:
+        """Read off the machine itself: a store path that runs is nobody's opinion."""
+        root = self._folders.root
+        return Runs(*(_store_path(root, root / link) for link in ("run/current-system", "nix/var/nix/profiles/system")))
+
+    # ---- what is said of it
+
+    async def _say(self, ref: Ref, wanted: Deployment, decision: Decision) -> None:
+        """Reported where it is unlike what was said last."""
+        state = await self._state(always=decision.phase is not Phase.APPLYING)
+        runs = await asyncio.to_thread(self._runs)
+        report = Report(
+            event=uuid.uuid4().hex,
+            agent=self._name,
+            name=ref.name,
+            at=self._wall(),
+            type=self._unit.type,
+            version=__version__,
+            desired=wanted.id,
+            running=runs.current,
+            phase=decision.phase,
+            outcome=decision.outcome,
+            text=decision.text[:2000],
+            health=state.health.level if state else "unknown",
+            reasons=tuple(reason.text[:200] for reason in state.health.reasons[:20]) if state else (),
+        )
+        if ref.said is None or _without_time(ref.said) != _without_time(report):
+            ref.said = report
+            self._outbox.put(report)
+            self._post.set()
+
+    async def _state(self, *, always: bool) -> UnitState | None:
+        now = asyncio.get_running_loop().time()
+        if always and now - self._looked >= LOOK_S:
+            await self._engine.refresh([self._unit.name])
+            self._looked = now
+        return self._engine.unit_now(self._unit.name)
+
+    async def _send(self) -> None:
+        """Oldest first, until claveld has each; one that it refuses is dropped, since it would stand before all others."""
+        away = AWAY_FIRST_S
+        while True:
+            found = await asyncio.to_thread(self._outbox.oldest)
+            if found is None:
+                self._post.clear()
+                await self._post.wait()
+                continue
+            file, report = found
+            try:
+                await self._claveld.report(report)
+            except ClaveldError as error:
+                if not error.refused:
+                    await asyncio.sleep(away * random.uniform(0.5, 1.0))  # noqa: S311  jitter
+                    away = min(away * 2, AWAY_MOST_S)
+                    continue
+            away = AWAY_FIRST_S
+            file.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def running(daemon: Daemon) -> AsyncIterator[asyncio.Task[None]]:
+    """The daemon, as long as the block lasts."""
+    task = asyncio.create_task(daemon.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _release(wanted: Deployment) -> str:
+    return f"{wanted.name}@{wanted.id}"
+
+
+def _without_time(report: Report) -> Report:
+    return report.model_copy(update={"event": "", "at": 0.0})
+
+
+def _store_path(root: Path, link: Path) -> str:
+    """Where a link ends, as the machine itself calls it; empty where it leads nowhere."""
+    try:
+        found = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return ""
+    return f"/{found.relative_to(root)}" if found.is_relative_to(root) else ""

@@ -1,0 +1,37 @@
+"""What an agent remembers beside its journal: whether it is held, and which orders it has heard."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from clavel_tui.domain.model import Model
+
+
+class Memory(Model):
+    """``held``: by whom and why; ``heard``: the number of the last order for each ref; ``released``: see deciding."""
+
+    held: str = ""
+    heard: dict[str, int] = Field(default_factory=dict)
+    released: dict[str, str] = Field(default_factory=dict)
+
+
+def load(file: Path) -> Memory:
+    """What stands in the file; a file that is not there, or is torn, is an empty one."""
+    try:
+        return Memory.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return Memory()
+
+
+def save(file: Path, memory: Memory) -> None:
+    """Whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as out:
+        out.write(memory.model_dump_json())
+        out.flush()
+        os.fsync(out.fileno())
+    new.replace(file)

@@ -1,0 +1,160 @@
+"""claveld on the workstation and agents on the hosts, as their users start them."""
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from .host import Host
+from .lab import Lab
+from .setup import agent_packages
+from .shell import run, wait_for, write
+from .systems import QUICK, Fleet
+
+ROOT = Path(__file__).parents[2]
+CLAVELD = Path(sys.executable).parent / "claveld"
+PORT = 8420
+HOME = "/srv/clavel-agent"
+START = f"""#!/bin/sh
+PYTHONPATH={HOME}:{HOME}/site exec python3 -c 'import sys; from clavel_tui.agent_wiring import main; sys.exit(main())' "$@"
+"""
+AGENT = """\
+name = "{host}"
+type = "nixos"
+arch = "x86_64-linux"
+[claveld]
+url = "{url}"
+ca_file = "/etc/clavel-agent/ca.pem"
+[system]
+confirm_seconds = {confirm_seconds}
+check_seconds = {check_seconds}
+grace_seconds = {grace_seconds}
+"""
+
+
+class Claveld:
+    """As long as a `with` block lasts. ``folder``: its file, its database, its certificate."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.folder = fleet.folder / "claveld"
+        self.url = f"https://{fleet.lab.plan.gateway}:{PORT}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_certificate()
+        said = {
+            "fleet": str(self.fleet.console.hosts),
+            "listen": f"{self.fleet.lab.plan.gateway}:{PORT}",
+            "database": str(self.folder / "claveld.db"),
+            "tls_certificate": str(self.ca),
+            "tls_key": str(self.folder / "key.pem"),
+            "nix": str(self.fleet.folder / "bin/nix"),
+        }
+        write(self.folder / "claveld.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items()))
+        self.operator = self.command("token", "add", "lab", "--role", "operator").strip()
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "cert.pem"
+
+    def _make_certificate(self) -> None:
+        name = f"subjectAltName=IP:{self.fleet.lab.plan.gateway}"
+        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", self.folder / "key.pem")
+        run("openssl", "req", "-x509", *key, "-days", "2", "-subj", "/CN=claveld", "-addext", name, "-out", self.ca)
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([CLAVELD, "--config", self.folder / "claveld.toml", "serve"], stdout=log, stderr=log)
+        wait_for("claveld answers", self._answers, timeout=30)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        if self._process:
+            os.kill(self._process.pid, number)
+            self._process.wait(30)
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.get("/healthz")["status"] == "ok")
+        except OSError:
+            return False
+
+    def command(self, *words: str, code: int = 0) -> str:
+        """One of its commands, as root types it beside the server."""
+        done = subprocess.run([CLAVELD, "--config", self.folder / "claveld.toml", *words], capture_output=True, text=True)
+        assert done.returncode == code, f"claveld {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    def get(self, path: str, *, said: object = None) -> Any:  # noqa: ANN401  what JSON holds
+        """With the token of an operator; ``said`` makes it a POST."""
+        body = None if said is None else json.dumps(said).encode()
+        headers = {"Authorization": f"Bearer {self.operator}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, body, headers)
+        with urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=self.ca)) as answer:
+            return json.loads(answer.read())
+
+    def report(self, agent: str) -> dict[str, Any]:
+        """What it said last; empty where it has said nothing."""
+        state = next(one for one in self.get("/v1/agents") if one["agent"]["name"] == agent)
+        said: dict[str, Any] = state["reports"][0]["report"] if state["reports"] else {}
+        return said
+
+
+class Agent:
+    """clavel-agent on one host, with Debian's own Python."""
+
+    def __init__(self, lab: Lab, host: Host) -> None:
+        self.host = host
+        self._systemd = lab.plan.systemd
+        self._folder = lab.plan.home(host.name) / "disk/srv/clavel-agent"
+
+    def install(self, claveld: Claveld, token: str = "", **settings: Any) -> None:  # noqa: ANN401  of [system]
+        """Its packages, its file and its token; enrolled with one command on claveld's side."""
+        if not self._folder.exists():
+            shutil.copytree(agent_packages(self.host.plan.stack), self._folder / "site")
+            shutil.copytree(ROOT / "clavel_tui", self._folder / "clavel_tui", ignore=shutil.ignore_patterns("__pycache__"))
+        self.host.put(f"{HOME}/clavel-agent", START, 0o755)
+        self.host.put("/etc/clavel-agent/ca.pem", claveld.ca.read_text())
+        self.host.put("/etc/clavel-agent/token", token or claveld.command("agent", "add", self.host.name), 0o600)
+        self.host.put("/etc/clavel-agent/agent.toml", AGENT.format(host=self.host.name, url=claveld.url, **{**QUICK, **settings}))
+
+    def start(self) -> None:
+        if self._systemd:
+            unit = (ROOT / "nix/units/clavel-agent.service").read_text().replace("/usr/bin/clavel-agent", f"{HOME}/clavel-agent")
+            self.host.put("/etc/systemd/system/clavel-agent.service", unit)
+            self.host.exec("systemctl daemon-reload && systemctl restart clavel-agent")
+            return
+        loop = f"while [ ! -e /run/clavel-agent.off ]; do {HOME}/clavel-agent run >>/var/log/clavel-agent.log 2>&1; sleep 1; done"
+        self.host.exec(f"rm -f /run/clavel-agent.off; setsid sh -c '{loop}' </dev/null >/dev/null 2>&1 &")
+
+    def stop(self) -> None:
+        """And what it leaves behind, for the next test."""
+        if self._systemd:
+            self.host.exec("systemctl stop clavel-agent; systemctl reset-failed clavel-agent", check=False)
+        self.host.exec("touch /run/clavel-agent.off; pkill -f clavel_tui.agent_wiring; rm -rf /var/lib/clavel-agent", check=False)
+
+    def kill(self) -> None:
+        """As a crash does; whatever started it starts it again."""
+        self.host.exec(["pkill", "-9", "-f", "clavel_tui.agent_wiring"])
+
+    def command(self, *words: str) -> str:
+        return self.host.exec([f"{HOME}/clavel-agent", *words]).stdout
+
+    def log(self) -> str:
+        """For a failure."""
+        where = "journalctl -u clavel-agent -o cat -n 60" if self._systemd else "tail -n 60 /var/log/clavel-agent.log"
+        return self.host.exec(where, check=False).stdout
