@@ -166,7 +166,7 @@ def _hold(args: argparse.Namespace) -> int:
     file = Path(args.own) / "memory.json"
     why = clean(args.reason, 200)
     held = f"held by {getpass.getuser()} on the unit{f': {why}' if why else ''}"
-    memory.save(file, memory.load(file).model_copy(update={"held": held}))
+    memory.change(file, lambda known: known.model_copy(update={"held": held}))
     sys.stdout.write("held: nothing is applied until `clavel-agent release`\n")
     return 0
 
@@ -178,7 +178,7 @@ def _release(args: argparse.Namespace) -> int:
     unit, said = load_agent(Path(args.config))
     file = Path(args.own) / "memory.json"
     released = dict.fromkeys(said.deployments or [unit.name], "*")
-    memory.save(file, memory.load(file).model_copy(update={"held": "", "released": released}))
+    memory.change(file, lambda known: known.model_copy(update={"held": "", "released": released}))
     sys.stdout.write("released: what claveld says is applied again\n")
     return 0
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
@@ -18,6 +20,8 @@ from clavel_tui.domain.text import clean
 ANSWER_S = 20.0
 """For an answer that nobody has to wait for; added to what claveld is asked to wait."""
 BODY_BYTES = 256 * 1024
+Said = tuple[int, http.client.HTTPMessage, bytes]
+"""Status, headers and body."""
 
 
 class ClaveldError(Exception):
@@ -56,7 +60,7 @@ class ClaveldClient:
         """
         headers = {"If-None-Match": tag} if tag else {}
         path = f"/v1/deployments/{quote(name)}?wait={wait:g}"
-        status, found, body = await asyncio.to_thread(self._ask, "GET", path, None, headers, wait + ANSWER_S)
+        status, found, body = await self._asked("GET", path, None, headers, wait + ANSWER_S)
         if status == http.client.NOT_MODIFIED:
             return Got(tag)
         try:
@@ -70,21 +74,31 @@ class ClaveldClient:
     async def report(self, report: Report) -> None:
         """Raises ClaveldError: it is away, or refuses it."""
         body = report.model_dump_json().encode()
-        await asyncio.to_thread(self._ask, "POST", "/v1/reports", body, {"Content-Type": "application/json"}, ANSWER_S)
+        await self._asked("POST", "/v1/reports", body, {"Content-Type": "application/json"}, ANSWER_S)
 
     async def there(self) -> bool:
         """Whether it answers at all."""
         try:
-            await asyncio.to_thread(self._ask, "GET", "/healthz", None, {}, ANSWER_S / 4)
+            await self._asked("GET", "/healthz", None, {}, ANSWER_S / 4)
         except ClaveldError:
             return False
         return True
 
-    def _ask(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
-    ) -> tuple[int, http.client.HTTPMessage, bytes]:
+    async def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Said:
+        """In a thread. Cancelled, its connection is cut: a thread that waits a minute would hold up the end of the agent."""
+        connection = self._connection(timeout)
         try:
-            connection = self._connect(timeout)
+            return await asyncio.to_thread(self._ask, connection, method, path, body, headers)
+        except asyncio.CancelledError:
+            if connection.sock:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+            raise
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> Said:
+        try:
             try:
                 connection.request(method, self._prefix + path, body, {**self._headers, **headers})
                 answer = connection.getresponse()
@@ -98,7 +112,7 @@ class ClaveldClient:
             raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", refused=refused)
         return answer.status, answer.headers, said
 
-    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._context:
             return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
         return http.client.HTTPConnection(self._host, self._port, timeout=timeout)

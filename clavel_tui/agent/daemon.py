@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clavel_tui import __version__
 from clavel_tui.agent import memory
-from clavel_tui.agent.asking import ClaveldClient, ClaveldError
+from clavel_tui.agent.asking import ClaveldClient, ClaveldError, Got
 from clavel_tui.agent.deciding import Decision, Runs, decide
 from clavel_tui.agent.outbox import Outbox
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
@@ -46,6 +46,12 @@ class Ref:
     said: Report | None = None
     trouble: str = ""
     woken: asyncio.Event = field(default_factory=asyncio.Event)
+    asking: asyncio.Task[Got] | None = None
+
+    def ask_again(self) -> None:
+        """On a new connection: what was sent on the old one while the network was down may come a minute later."""
+        if self.asking:
+            self.asking.cancel()
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,15 @@ class Daemon:
     async def _ask(self, ref: Ref) -> None:
         away = AWAY_FIRST_S
         while True:
+            ref.asking = asyncio.create_task(self._claveld.deployment(ref.name, ref.tag, POLL_S if ref.tag else 0.0))
             try:
-                got = await self._claveld.deployment(ref.name, ref.tag, POLL_S if ref.tag else 0.0)
+                await asyncio.wait([ref.asking])
+                if ref.asking.cancelled():
+                    continue
+                got = ref.asking.result()
+            except asyncio.CancelledError:
+                ref.ask_again()
+                raise
             except ClaveldError as error:
                 ref.trouble = str(error)
                 ref.woken.set()
@@ -114,15 +127,16 @@ class Daemon:
 
     def _hear(self, ref: Ref, told: Told | None) -> None:
         """An order counts once, however often it is read."""
-        known = self.memory
-        if told is None or told.number <= known.heard.get(ref.name, 0):
+        if told is None or told.number <= self.memory.heard.get(ref.name, 0):
             return
-        held = {Order.HOLD: "held by an operator", Order.RELEASE: ""}.get(told.order, known.held)
-        released = known.released
-        if told.order is Order.RELEASE:
-            released = {**released, ref.name: "*"}
-        changed = {"held": held, "heard": {**known.heard, ref.name: told.number}, "released": released}
-        memory.save(self._folders.memory, known.model_copy(update=changed))
+
+        def changed(known: memory.Memory) -> memory.Memory:
+            held = {Order.HOLD: "held by an operator", Order.RELEASE: ""}.get(told.order, known.held)
+            released = {ref.name: "*"} if told.order is Order.RELEASE else {}
+            heard = {**known.heard, ref.name: told.number}
+            return known.model_copy(update={"held": held, "heard": heard, "released": {**known.released, **released}})
+
+        memory.change(self._folders.memory, changed)
         self._looked = -LOOK_S
 
     @property
@@ -167,6 +181,7 @@ class Daemon:
             if decision.apply:
                 await self._say(ref, wanted, Decision(Phase.APPLYING))
                 await self._apply(wanted)
+                ref.ask_again()
                 decision = await self._decide(ref, wanted)
             await self._say(ref, wanted, decision)
         except (ClavelError, JournalError, OSError) as error:
@@ -180,8 +195,9 @@ class Daemon:
         released = known.released.get(ref.name, "")
         if released == "*":  # whatever was tried until now is behind it
             released = tried[0].id if tried else ""
-            changed = {**known.released, ref.name: released}
-            memory.save(self._folders.memory, known.model_copy(update={"released": changed}))
+            known = memory.change(
+                self._folders.memory, lambda m: m.model_copy(update={"released": {**m.released, ref.name: released}})
+            )
         runs = await asyncio.to_thread(self._runs)
         return decide(self._unit, wanted, runs, tried, held=known.held, released=released, now=self._wall())
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -26,12 +28,16 @@ def load(file: Path) -> Memory:
         return Memory()
 
 
-def save(file: Path, memory: Memory) -> None:
-    """Whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as out:
-        out.write(memory.model_dump_json())
-        out.flush()
-        os.fsync(out.fileno())
-    new.replace(file)
+def change(file: Path, made: Callable[[Memory], Memory]) -> Memory:
+    """One change at a time, whole or not at all: `clavel-agent hold` writes here beside the daemon."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        memory = made(load(file))
+        new = file.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as out:
+            out.write(memory.model_dump_json())
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(file)
+        return memory

@@ -58,6 +58,7 @@ class Coordinator:
         self.wall = wall
         self.known = Known()
         self.seen: dict[str, float] = {}
+        self.refused: dict[str, str] = {}
         self.closing = False
         self._seq = -1
         self._moved = -1
@@ -124,11 +125,29 @@ class Coordinator:
     def holder(self, token: str) -> Holder | None:
         """Whose token it is; None where it is nobody's, or good no more."""
         found = self.known.holders.get(hashed(token))
-        return found if found and (found.ends is None or self.wall() < found.ends) else None
+        return found if found and not self._ended(found) else None
+
+    def once_held(self, token: str) -> Holder | None:
+        """Whose token it was until it ended."""
+        found = self.known.holders.get(hashed(token))
+        return found if found and self._ended(found) else None
+
+    def _ended(self, holder: Holder) -> bool:
+        return holder.ends is not None and self.wall() >= holder.ends
 
     def heard(self, agent: str) -> None:
         """Somebody with that agent's token has asked or reported something."""
         self.seen[agent] = self.wall()
+
+    async def refuse(self, agent: str, text: str) -> None:
+        """Told in the journal and beside the agent: once, however often it asks the same."""
+        if agent in self.known.agents and self.refused.get(agent) != text:
+            self.refused[agent] = text
+            await self.journal.record([("warn", "", agent, f"refused: {text}")])
+
+    def well(self, agent: str) -> None:
+        """It was given what it asked for."""
+        self.refused.pop(agent, None)
 
     def may_ask(self, holder: Holder, name: str) -> bool:
         """Agents for what their specification lists, everybody else for all."""
@@ -185,7 +204,10 @@ class Coordinator:
         for name, (agent, told) in self.known.agents.items():
             reports = self.known.reports.get(name, ())
             seen = max([self.seen.get(name, 0.0), *(said.received for said in reports)])
-            found.append(AgentState(agent=agent, seen=seen, next_poll=seen + POLL_S if seen else 0.0, reports=reports, told=told))
+            next_poll = seen + POLL_S if seen else 0.0
+            refused = self.refused.get(name, "")
+            state = AgentState(agent=agent, seen=seen, next_poll=next_poll, reports=reports, told=told, refused=refused)
+            found.append(state)
         return found
 
     # ---- what is changed

@@ -44,10 +44,12 @@ async def deployment(
     """
     name, _, ident = said.partition("@")
     if not claveld.may_ask(holder, name):
+        await claveld.refuse(holder.name, f"it may not ask for {name}")
         raise ProblemError(403, f"{holder.name} may not ask for {name}", "an operator says which: `claveld agent add`")
     if ident:
         return await _recorded(claveld, name, ident)
     agent = holder.name if holder.role is Role.AGENT else ""
+    claveld.well(agent)
     found = claveld.answer(name, agent)
     if found and found.tag == if_none_match and wait:
         found = await claveld.changed_answer(name, agent, if_none_match, wait)
@@ -82,12 +84,14 @@ async def _recorded(claveld: Coordinator, name: str, ident: str) -> Response:
 @router.post("/reports")
 async def report(claveld: Claveld, holder: OneAgent, said: Report) -> Receipt:
     """How a Deployment of this agent stands. Sent again it counts once."""
-    _for_itself(claveld, holder, said)
+    await _for_itself(claveld, holder, said)
     return Receipt(new=await claveld.report(said))
 
 
-def _for_itself(claveld: Coordinator, holder: Holder, said: Report) -> None:
+async def _for_itself(claveld: Coordinator, holder: Holder, said: Report) -> None:
     if said.agent != holder.name:
+        await claveld.refuse(holder.name, f"it reported for {said.agent}")
         raise ProblemError(403, f"{holder.name} reports for itself, and not for {said.agent}")
     if not claveld.may_ask(holder, said.name):
+        await claveld.refuse(holder.name, f"it reported of {said.name}, which it may not ask for")
         raise ProblemError(403, f"{said.name} is not among the Deployments of {holder.name}")

@@ -26,7 +26,7 @@ def coordinator(request: Request) -> Coordinator:
 Claveld = Annotated[Coordinator, Depends(coordinator)]
 
 
-def holder(request: Request, claveld: Claveld, said: _Bearer) -> Holder:
+async def holder(request: Request, claveld: Claveld, said: _Bearer) -> Holder:
     """Raises a problem: 401 without a good token, 429 for one that asks too often, or an address that guesses."""
     guesses: Rate = request.app.state.guesses
     asked: Rate = request.app.state.asked
@@ -35,6 +35,9 @@ def holder(request: Request, claveld: Claveld, said: _Bearer) -> Holder:
     if found is None:
         if wait := guesses.take(address):
             raise _slower(wait)
+        once = claveld.once_held(said.credentials) if said else None
+        if once and once.role is Role.AGENT:
+            await claveld.refuse(once.name, f"its token has ended; asked from {address}")
         text = "this token is not good (any more)" if said else "who asks is not said"
         raise ProblemError(401, text, headers={"WWW-Authenticate": "Bearer"})
     if wait := asked.take(f"{found.role.value} {found.name}"):

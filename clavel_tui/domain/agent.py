@@ -117,6 +117,8 @@ class AgentState(Model):
     """Until when it should be heard of again."""
     reports: tuple[Said, ...] = ()
     told: Told | None = None
+    refused: str = ""
+    """What claveld has refused it last, since it was well the last time: a token that has ended, a Deployment not in its list."""
 
     def away(self, now: float) -> bool:
         """It was heard of, and is late."""

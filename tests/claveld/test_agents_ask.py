@@ -167,3 +167,21 @@ async def test_one_that_asks_without_end_is_slowed_down(claveld: Claveld) -> Non
     assert {answer.status_code for answer in answers} == {200, 429}
     assert int(answers[-1].headers["Retry-After"]) >= 1
     assert (await claveld.get("/v1/deployments/beryl", "beryl")).status_code == 200
+
+
+async def test_what_an_agent_was_refused_is_told_once_and_shown_until_it_is_well(claveld: Claveld) -> None:
+    ended = await claveld.coordinator.agents.new_token("amber", Role.AGENT, ends=time.time() - 1)
+    await claveld.coordinator.look()
+    for _ in range(3):
+        await claveld.get("/v1/deployments/beryl", "amber")
+    assert (await claveld.get("/v1/agents")).json()[0]["refused"] == "it may not ask for beryl"
+    await claveld.get("/v1/deployments/amber", ended)
+    await claveld.post("/v1/reports", {**report(1).model_dump(mode="json"), "agent": "beryl"}, "amber")
+    told = [event["text"] for event in (await claveld.get("/v1/events")).json() if event["kind"] == "warn"]
+    assert told == [
+        "refused: it may not ask for beryl",
+        "refused: its token has ended; asked from 127.0.0.1",
+        "refused: it reported for beryl",
+    ]
+    await claveld.get("/v1/deployments/amber", "amber")
+    assert (await claveld.get("/v1/agents")).json()[0]["refused"] == ""

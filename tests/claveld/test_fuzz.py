@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.limits import Rate
-from clavel_tui.domain.agent import Agent, AgentSpecification, Role
+from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
@@ -48,6 +49,7 @@ class Served:
             await coordinator.deployments.record(evaluation(), [deployment("amber", text)], "claveld", "")
         self.first = deployment("amber")
         await coordinator.look()
+        self._coordinator, self._loop = coordinator, asyncio.get_running_loop()
         app = make_app(coordinator, Evaluations(FLEET, Asked()))  # type: ignore[arg-type]
         app.state.asked = Rate(1e9, 1e9)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
@@ -58,6 +60,15 @@ class Served:
         self._ready.set()
         await serving
         await database.close()
+
+    def tell(self, agent: str, order: Order) -> concurrent.futures.Future[None]:
+        """As an operator does."""
+
+        async def told() -> None:
+            await self._coordinator.agents.tell(agent, order, "ann")
+            await self._coordinator.look()
+
+        return asyncio.run_coroutine_threadsafe(told(), self._loop)
 
     def stop(self) -> None:
         self._server.should_exit = True

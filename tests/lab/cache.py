@@ -49,10 +49,12 @@ class Cache:
             write(secret, self._fleet.nix("key", "generate-secret", "--key-name", f"{name}-1").stdout, 0o600)
         return self._fleet.nix("key", "convert-secret-to-public", said=secret.read_text()).stdout.strip()
 
-    def upload(self, path: str, key: str) -> None:
-        """With a signature by that key."""
-        self.key(key)
-        self._fleet.nix("copy", "--to", f"file://{self.folder}?secret-key={self._secret(key)}", path)
+    def upload(self, path: str, key: str = "") -> None:
+        """With a signature by that key, or with none."""
+        if key:
+            self.key(key)
+        signed = f"?secret-key={self._secret(key)}" if key else ""
+        self._fleet.nix("copy", "--to", f"file://{self.folder}{signed}", path)
 
     def _secret(self, name: str) -> Path:
         return self._fleet.folder / f"{name}.key"

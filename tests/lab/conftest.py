@@ -8,6 +8,7 @@ from .lab import Lab
 from .plan import STACKS
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that mostly wait run in two processes, a stack of hosts in each: `.ci/test` says `--dist loadgroup`."""
     for item in items:

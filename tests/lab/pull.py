@@ -23,7 +23,7 @@ CLAVELD = Path(sys.executable).parent / "claveld"
 PORT = 8420
 HOME = "/srv/clavel-agent"
 START = f"""#!/bin/sh
-PYTHONPATH={HOME}:{HOME}/site exec python3 -c 'import sys; from clavel_tui.agent_wiring import main; sys.exit(main())' "$@"
+MALLOC_ARENA_MAX=1 PYTHONPATH={HOME}:{HOME}/site exec python3 -c 'import sys; from clavel_tui.agent_wiring import main; sys.exit(main())' "$@"
 """
 AGENT = """\
 name = "{host}"
@@ -138,14 +138,17 @@ class Agent:
             self.host.put("/etc/systemd/system/clavel-agent.service", unit)
             self.host.exec("systemctl daemon-reload && systemctl restart clavel-agent")
             return
-        loop = f"while [ ! -e /run/clavel-agent.off ]; do {HOME}/clavel-agent run >>/var/log/clavel-agent.log 2>&1; sleep 1; done"
-        self.host.exec(f"rm -f /run/clavel-agent.off; setsid sh -c '{loop}' </dev/null >/dev/null 2>&1 &")
+        loop = (
+            f"echo $$ >/run/clavel-agent.pid; while :; do {HOME}/clavel-agent run >>/var/log/clavel-agent.log 2>&1; sleep 1; done"
+        )
+        self.host.exec(f"setsid sh -c '{loop}' </dev/null >/dev/null 2>&1 &")
 
     def stop(self) -> None:
         """And what it leaves behind, for the next test."""
         if self._systemd:
             self.host.exec("systemctl stop clavel-agent; systemctl reset-failed clavel-agent", check=False)
-        self.host.exec("touch /run/clavel-agent.off; pkill -f clavel_tui.agent_wiring; rm -rf /var/lib/clavel-agent", check=False)
+        loop = "kill -9 $(cat /run/clavel-agent.pid)"
+        self.host.exec(f"{loop}; pkill -f clavel_tui.agent_wiring; sleep 1; rm -rf /var/lib/clavel-agent", check=False)
 
     def kill(self) -> None:
         """As a crash does; whatever started it starts it again."""

@@ -1,6 +1,7 @@
 """A pull fleet: claveld evaluates, agents on real hosts fetch from a signed cache over HTTP, apply, prove and report."""
 
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -95,4 +96,118 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
         wait_for(f"{name} has reported", lambda name=name: pull.claveld.report(name).get("phase") == "idle", timeout=30)
         said = pull.claveld.report(name)
         assert (said["outcome"], said["running"], said["health"]) == ("succeeded", wanted[name], "ok"), pull.trouble()
-    assert wanted[names[0]] != firsts[names[0]]
+
+    for name in names:  # to what its agent has found well before, without saying which
+        back = pull.claveld.get(f"/v1/refs/{name}/rollback", said={"why": "24.11.2 is slow"})
+        assert back["deployment"]["specification"]["template"]["narId"] == firsts[name]
+    pull.until_all_run(firsts)
+    pull.publish(**{name: {"version": "24.11.3"} for name in names})  # evaluated, and not followed
+    wait_for("it is evaluated", lambda: len(pull.claveld.get("/v1/deployments?name=h1")) == 3, timeout=30)
+    assert pull.all_run(firsts)
+
+
+def test_what_is_not_as_the_deployment_says_is_refused_and_reported(pull: Pull) -> None:
+    h1 = pull.fleet.lab.hosts[0]
+    first = runs(h1)
+
+    def said(word: str) -> None:
+        wait_for(f"h1 says {word}", lambda: word in pull.claveld.report("h1").get("text", ""), timeout=60)
+        assert pull.claveld.report("h1")["phase"] == "failed"
+        assert (runs(h1), profile(h1)) == (first, first)
+
+    pull.fleet.commit(h1={"version": "24.11.2"})  # and nobody has uploaded it
+    said("is in none of")
+    pull.fleet.commit(h1={"version": "24.11.3"})
+    pull.cache.upload(pull.fleet.built("h1"))
+    said("is not signed by a key that is trusted for it")
+    pull.fleet.commit(h1={"version": "24.11.4"})
+    pull.cache.upload(pull.fleet.built("h1"), "other")
+    said("is not signed by a key that is trusted for it")
+    pull.until_all_run(pull.publish(h1={"version": "24.11.5"}))
+
+
+def test_a_token_that_has_ended_and_a_deployment_that_is_another_ones(pull: Pull) -> None:
+    h1 = pull.fleet.lab.hosts[0]
+    agent = pull.agents["h1"]
+    new = pull.claveld.command("agent", "token", "h1", "--overlap", "0")
+    agent.kill()  # the wait that was under way was asked for with a good token
+
+    def refused() -> str:
+        return next(str(one["refused"]) for one in pull.claveld.get("/v1/agents") if one["agent"]["name"] == "h1")
+
+    wait_for("the old one is refused", lambda: "its token has ended" in refused(), timeout=30)
+    h1.put("/etc/clavel-agent/token", new, 0o600)
+    file = h1.exec("cat /etc/clavel-agent/agent.toml").stdout
+    h1.put("/etc/clavel-agent/agent.toml", file.replace("[claveld]", '[claveld]\ndeployments = ["h2"]'))
+    agent.kill()
+    wait_for("h2's is refused", lambda: refused() == "it may not ask for h2", timeout=30)
+    h1.put("/etc/clavel-agent/agent.toml", file)
+    agent.kill()
+    wanted = pull.publish(h1={"version": "24.11.2"}, h2={"version": "24.11.2"})
+    pull.until_all_run(wanted)
+    assert refused() == ""
+
+
+def test_what_returns_by_itself_is_left_alone_until_somebody_releases_it(pull: Pull) -> None:
+    """A system whose activation fails; and one that cuts the agent off from claveld, which nobody else would notice."""
+    h1 = pull.fleet.lab.hosts[0]
+    first = runs(h1)
+    pull.publish(h1={"version": "24.11.2", "failActivation": True})
+    wait_for("it is left alone", lambda: pull.claveld.report("h1").get("phase") == "quarantined", timeout=60)
+    assert (runs(h1), profile(h1)) == (first, first)
+    jobs = h1.exec("ls /var/lib/clavel/jobs").stdout
+    pull.agents["h1"].kill()
+    pull.claveld.get("/v1/agents/h1/orders", said={"order": "poll"})
+    time.sleep(5)
+    assert h1.exec("ls /var/lib/clavel/jobs").stdout == jobs
+    pull.claveld.get("/v1/agents/h1/orders", said={"order": "release"})
+    wait_for("it is tried once more", lambda: h1.exec("ls /var/lib/clavel/jobs").stdout != jobs, timeout=60)
+    cut = pull.publish(h1={"version": "24.11.3", "failActivation": False, "cutNetwork": True})
+    wait_for("it returns", lambda: "nobody reached this unit" in pull.claveld.report("h1").get("text", ""), timeout=90)
+    assert (runs(h1), profile(h1)) == (first, first)
+    assert first not in cut.values()
+    pull.until_all_run(pull.publish(h1={"version": "24.11.4", "cutNetwork": False}))
+
+
+def test_an_agent_on_hold_leaves_everything_as_it_is(pull: Pull) -> None:
+    h1 = pull.fleet.lab.hosts[0]
+    first = runs(h1)
+    pull.agents["h1"].command("hold", "a demo for a customer")
+    wait_for("it says so", lambda: pull.claveld.report("h1").get("phase") == "held", timeout=30)
+    assert pull.claveld.report("h1")["text"] == "held by root on the unit: a demo for a customer"
+    wanted = pull.publish(h1={"version": "24.11.2"})
+    time.sleep(5)
+    assert runs(h1) == first
+    pull.agents["h1"].command("release")
+    pull.until_all_run(wanted)
+
+
+def test_an_agent_that_is_killed_while_it_applies_and_claveld_that_is_away(pull: Pull) -> None:
+    """The switch itself restarts it, or a crash does: the job goes on, and the next agent confirms it. Then days without claveld."""
+    h1 = pull.fleet.lab.hosts[0]
+    wanted = pull.publish(h1={"version": "24.11.2", "slow": 4})
+    wait_for("it applies", lambda: h1.exec("cat /var/lib/clavel/lock.owner", check=False).stdout, timeout=30)
+    time.sleep(2)
+    pull.agents["h1"].kill()
+    pull.until_all_run(wanted)
+    wait_for("it is reported", lambda: pull.claveld.report("h1").get("running") == wanted["h1"], timeout=30)
+
+    pull.claveld.stop(signal.SIGKILL)
+    pull.agents["h1"].command("hold")
+    wait_for("a report waits", lambda: "1 report" in pull.agents["h1"].command("status"), timeout=30)
+    pull.agents["h1"].kill()
+    pull.claveld.start()
+    wait_for("it has come", lambda: pull.claveld.report("h1").get("phase") == "held", timeout=90)
+    assert "0 reports" in pull.agents["h1"].command("status")
+    pull.agents["h1"].command("release")
+
+
+def test_an_agent_is_small(pull: Pull) -> None:
+    """45 MB when idle (50 with Python 3.13, of which 20 are libraries' own pages), and none of a console's packages."""
+    h1 = pull.fleet.lab.hosts[0]
+    wait_for("it has looked", lambda: pull.claveld.report("h1").get("phase") == "idle", timeout=30)
+    used = h1.exec("grep -h ^VmRSS /proc/$(pgrep -f clavel_tui.agent_wiring | head -1)/status").stdout.split()[1]
+    print(f"clavel-agent takes {int(used) / 1024:.1f} MB on {pull.fleet.lab.stack}")
+    assert int(used) < {"bookworm": 45, "trixie": 50}[pull.fleet.lab.stack] * 1000
+    there = h1.exec("ls /srv/clavel-agent/site").stdout.split()
+    assert not {"textual", "asyncssh", "fastapi", "starlette", "uvicorn"} & set(there)

@@ -52,6 +52,7 @@ class Scene:
             journal=self.journal,
             fleet=SimpleNamespace(unit=lambda name: unit(name=name)),
             jobs=object(),
+            read_only="",
             runner_name="me",
             clock=Clock(lambda: self.now),
             origin=origin,

@@ -1,0 +1,1 @@
+"""Tests of clavel_tui.agent."""
