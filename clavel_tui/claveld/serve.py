@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import FrameType
+import signal
+from collections.abc import Iterator
 
 import uvicorn
 
@@ -18,17 +19,12 @@ STOP_S = 10
 
 
 class _Server(uvicorn.Server):
-    """Answers whoever waits before it waits for them."""
+    """uvicorn's own signal handlers raise the signal anew when it has ended: before the database is closed."""
 
-    def __init__(self, config: uvicorn.Config, coordinator: Coordinator) -> None:
-        super().__init__(config)
-        self._coordinator = coordinator
-        self._loop = asyncio.get_running_loop()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
         """See uvicorn."""
-        self._loop.call_soon_threadsafe(self._coordinator.close_soon)
-        super().handle_exit(sig, frame)
+        yield
 
 
 async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluations) -> None:
@@ -52,7 +48,16 @@ async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluatio
         asyncio.create_task(coordinator.keep_up(), name="keep up"),
         asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"),
     ]
-    server = asyncio.create_task(_Server(said, coordinator).serve())
+    http = _Server(said)
+
+    def stop() -> None:
+        coordinator.close_soon()
+        http.force_exit = http.should_exit  # the second time
+        http.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    server = asyncio.create_task(http.serve())
     try:
         done, _ = await asyncio.wait([server, *background], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {server}:
