@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
-from clavel_tui.domain.errors import ClavelError, InventoryError, Problem, SettingsError
+from clavel_tui.domain.errors import ClavelError, InventoryError, SettingsError
 
 if TYPE_CHECKING:
     from clavel_tui.agent.daemon import Daemon
@@ -82,9 +82,10 @@ async def _serve(file: Path, own: Path) -> None:
 @asynccontextmanager
 async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Daemon]:
     """The daemon over its parts: the engine of a console, for this one unit, with a local runner."""
-    from clavel_tui.agent.asking import ClaveldClient
     from clavel_tui.agent.daemon import Daemon, Folders
     from clavel_tui.agent.outbox import Outbox
+    from clavel_tui.bus.for_agent import AgentClient
+    from clavel_tui.bus.token import read_token
     from clavel_tui.domain import limits
     from clavel_tui.domain.errors import StoreRefusedError
     from clavel_tui.domain.operation import Origin
@@ -103,7 +104,9 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
     from clavel_tui.store import Database
     from clavel_tui.unit import script
 
-    client = ClaveldClient(said.url, _token(Path(said.token_file)), __version__, said.ca_file)
+    client = AgentClient(
+        said.url, read_token(Path(said.token_file), "claveld agent add"), f"clavel-agent/{__version__}", said.ca_file
+    )
     outbox = Outbox(own / "outbox")
     try:
         database = await Database.open(own / "agent.db", MIGRATIONS)
@@ -143,20 +146,6 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         yield Daemon(unit, said.agent or unit.name, refs, client, engine, deployments, outbox, folders, time.time)
     finally:
         await engine.close()
-
-
-def _token(file: Path) -> str:
-    """Refused where others may read it, as ssh does with a key."""
-    try:
-        mode, said = file.stat().st_mode, file.read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        right = "cannot be read: put the token of `claveld agent add` there"
-        raise SettingsError([Problem(str(file), "", None, f"{right} ({error})")]) from error
-    if mode & 0o077:
-        raise SettingsError([Problem(str(file), "", None, f"can be read by others: chmod 600 {file}")])
-    if not said or len(said.split()) != 1:
-        raise SettingsError([Problem(str(file), "", None, "holds no token: put that of `claveld agent add` there")])
-    return said
 
 
 def _hold(args: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ KEYS: dict[str, tuple[type, str]] = {
     "nix": (str, "the program that evaluates, such as /run/current-system/sw/bin/nix"),
     "evaluator_mib": (int, "the memory in MiB that one evaluator may have; 0 for no bound"),
     "signing_key": (str, "the file of a key that `nix store sign` takes; what is copied to units is signed with it"),
+    "claveld": (dict, "a table with url and token_file, and ca_file where its certificate is your own"),
     "keys": (dict, 'a table of command ids and keys, such as update = "U"'),
 }
 
@@ -39,6 +40,7 @@ class Config:
     nix: str = ""
     evaluator_mib: int | None = None
     signing_key: str = ""
+    claveld: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
 
 
@@ -57,6 +59,7 @@ class Settings:
     nix: str = "nix"
     evaluator_mib: int = limits.EVALUATOR_MIB
     signing_key: str = ""
+    claveld: tuple[tuple[str, str], ...] = ()
     tour: bool = False
 
     @classmethod
@@ -79,6 +82,7 @@ class Settings:
             keys=tuple({**system.keys, **user.keys}.items()),
             nix=user.nix or system.nix or "nix",
             signing_key=user.signing_key or system.signing_key,
+            claveld=tuple((user.claveld or system.claveld).items()),
             evaluator_mib=next((c.evaluator_mib for c in (user, system) if c.evaluator_mib is not None), limits.EVALUATOR_MIB),
         )
 
@@ -136,8 +140,25 @@ def _problems(file: str, said: dict[str, Any]) -> Sequence[Problem]:
             found.append(Problem(file, key, said[key], f"should be {right}"))
     if isinstance(said.get("theme"), str) and said["theme"] not in THEMES:
         found.append(Problem(file, "theme", said["theme"], f"should be {KEYS['theme'][1]}"))
+    if isinstance(said.get("claveld"), dict):
+        found += _claveld_problems(file, said["claveld"])
     if isinstance(said.get("keys"), dict):
         found += _key_problems(file, said["keys"])
+    return found
+
+
+def _claveld_problems(file: str, said: dict[str, object]) -> list[Problem]:
+    known = ("url", "token_file", "ca_file")
+    found = [
+        Problem(file, f"claveld.{key}", said[key], f"no such key; there are {', '.join(known)}") for key in {*said} - {*known}
+    ]
+    missing = "is missing: `claveld token add` shows a token"
+    found += [Problem(file, f"claveld.{key}", None, missing) for key in known[:2] if not said.get(key)]
+    found += [
+        Problem(file, f"claveld.{key}", value, "should be text") for key, value in said.items() if not isinstance(value, str)
+    ]
+    if isinstance(url := said.get("url"), str) and url and not url.startswith(("https://", "http://")):
+        found.append(Problem(file, "claveld.url", url, "should begin with https://"))
     return found
 
 

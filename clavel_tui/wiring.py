@@ -20,6 +20,7 @@ from clavel_tui.process import is_alive, runner_name
 from clavel_tui.settings import Settings
 
 if TYPE_CHECKING:
+    from clavel_tui.bus.for_console import ConsoleClient
     from clavel_tui.domain.operation import Origin
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.operations import InProcessFleet
@@ -109,6 +110,17 @@ class Wiring:
         pool = Pool(self.settings.ssh_files, bounds, time.monotonic, secrets)
         return EitherRunner(SshRunner(pool, secrets), LocalRunner(secrets))
 
+    def _claveld(self) -> ConsoleClient | None:
+        """The one that the config file names."""
+        said = dict(self.settings.claveld)
+        if not said:
+            return None
+        from clavel_tui.bus.for_console import ConsoleClient
+        from clavel_tui.bus.token import read_token
+
+        token = read_token(Path(said["token_file"]).expanduser(), "claveld token add")
+        return ConsoleClient(said["url"], token, f"clavel-tui/{__version__}", said.get("ca_file", ""))
+
     async def _open(self) -> InProcessFleet:
         from clavel_tui.domain import limits
         from clavel_tui.history import MIGRATIONS, Journal
@@ -154,6 +166,7 @@ class Wiring:
             evaluator=evaluator,
             workshop=workshop,
             nix=settings.nix,
+            claveld=self._claveld(),
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),
             runner_name=name,

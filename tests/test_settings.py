@@ -65,7 +65,7 @@ def test_what_the_system_forbids_nothing_allows(system: Path, monkeypatch: pytes
     [
         ("read_only = 1", "read_only is 1: should be true or false"),
         ('read_only = "no"', "read_only is 'no': should be true or false"),
-        ("readonly = true", "readonly: no such key; there are read_only, theme, nix, evaluator_mib, signing_key, keys"),
+        ("readonly = true", "readonly: no such key; there are read_only, theme, nix, evaluator_mib, signing_key, claveld, keys"),
         ("read_only = tru", "is not TOML: "),
         ('theme = "pink"', "theme is 'pink': should be one of dark, light, monochrome"),
         ('keys = "u"', "keys is 'u': should be a table"),

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from clavel_tui import __version__
 from clavel_tui.agent import memory
-from clavel_tui.agent.asking import ClaveldClient, ClaveldError, Got
 from clavel_tui.agent.deciding import Decision, Runs, decide
 from clavel_tui.agent.outbox import Outbox
+from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.for_agent import AgentClient, Got
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import ClavelError
@@ -71,7 +72,7 @@ class Daemon:
     """Applies what claveld says that ``unit`` should run. ``engine``: the same that a console has, for this unit alone."""
 
     def __init__(
-        self, unit: Unit, name: str, refs: tuple[str, ...], claveld: ClaveldClient, engine: FleetClient, deployments: Deployments,
+        self, unit: Unit, name: str, refs: tuple[str, ...], claveld: AgentClient, engine: FleetClient, deployments: Deployments,
         outbox: Outbox, folders: Folders, wall: Callable[[], float],
     ) -> None:  # fmt: skip
         self._unit = unit

@@ -120,6 +120,11 @@ class Coordinator:
         for key in self._waiting:
             self._wake(key)
 
+    @property
+    def sequence(self) -> int:
+        """The number of the newest event that it knows of."""
+        return max(self._seq, 0)
+
     # ---- who asks
 
     def holder(self, token: str) -> Holder | None:

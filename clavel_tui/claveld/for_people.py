@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from clavel_tui.claveld.evaluating import Evaluations
@@ -94,8 +94,9 @@ async def deployments(claveld: Claveld, _: Viewer, name: str = "", limit: Limit 
 
 
 @router.get("/agents", tags=["agents"])
-async def agents(claveld: Claveld, _: Viewer) -> list[AgentState]:
-    """Every agent: when it was heard of, and what it reported last."""
+async def agents(claveld: Claveld, _: Viewer, response: Response) -> list[AgentState]:
+    """Every agent: when it was heard of, and what it reported last. Clavel-Sequence numbers the newest event that is in it."""
+    response.headers["Clavel-Sequence"] = str(claveld.sequence)
     return claveld.states()
 
 

@@ -29,6 +29,7 @@ def build() -> argparse.ArgumentParser:
         _choosing(_verb(verbs, name, text))
     _choosing(_verb(verbs, "doctor", "what each unit lacks, and what mends it; exit code 1 where something is lacking"))
     _verb(verbs, "show", "everything that is known of one unit").add_argument("name", metavar="UNIT")
+    _agents(verbs)
     _changes(verbs)
     _evaluating(verbs)
     _systems(verbs)
@@ -227,6 +228,15 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--reason", help="why; kept in the journal")
     _confirming(parser)
     parser.set_defaults(operation="deploy")
+
+
+def _agents(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _verb(verbs, "agents", "one line an agent, as claveld knows them")
+    agent = _verb(verbs, "agent", "tell an agent to hold, release or poll; or move the ref that it asks for")
+    agent.add_argument("order", choices=("hold", "release", "poll", "rollback", "unpin"))
+    agent.add_argument("name", metavar="AGENT|REF")
+    agent.add_argument("--to", metavar="ID", help="rollback: to that Deployment (the last known good)")
+    agent.add_argument("--reason", help="why; kept by claveld")
 
 
 def _building(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from clavel_tui.cli import change, deploy, evaluation, init, key, look, rollout, units
+from clavel_tui.cli import agents, change, deploy, evaluation, init, key, look, rollout, units
 from clavel_tui.cli.context import Context
 
 VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
@@ -14,6 +14,8 @@ VERBS: dict[str, Callable[[Context], Coroutine[Any, Any, int]]] = {
     "stacks": units.stacks,
     "show": units.show,
     "doctor": units.doctor,
+    "agents": agents.agents,
+    "agent": agents.agent,
     "eval": evaluation.evaluate,
     "sources": evaluation.sources,
     "deployments": evaluation.deployments,

@@ -124,6 +124,28 @@ class AgentState(Model):
         """It was heard of, and is late."""
         return bool(self.seen) and now > self.next_poll + POLL_S
 
+    @property
+    def worst(self) -> Report | None:
+        """The report that wants a person most."""
+        return max((said.report for said in self.reports), key=lambda report: _ORDER.index(report.phase), default=None)
+
+    def word(self, now: float) -> str:
+        """How it is, in a word."""
+        if self.refused:
+            return "refused"
+        if not self.seen:
+            return "never seen"
+        if self.away(now):
+            return "away"
+        return self.worst.phase.value if self.worst else "seen"
+
+    def of(self, name: str) -> Report | None:
+        """What it reported last of that ref."""
+        return next((said.report for said in self.reports if said.report.name == name), None)
+
+
+_ORDER = (Phase.IDLE, Phase.APPLYING, Phase.HELD, Phase.QUARANTINED, Phase.FAILED)
+
 
 class Pin(Model):
     """A ref that evaluations leave where it is: by whom, when and why."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from clavel_tui.domain.agent import AgentState, Order, RefState
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.operation import Event, Operation, Plan, Request
 from clavel_tui.domain.rollout import Word
@@ -65,6 +66,26 @@ class FleetClient(Protocol):
 
     async def alarm_again(self, unit: str, code: str, text: str) -> None:
         """Takes an acknowledgement back."""
+        ...
+
+    async def agents(self) -> Sequence[AgentState]:
+        """Every agent as claveld knows it.
+
+        Raises:
+            RefusedError: no claveld is named, or it does not answer. So do the three below.
+        """
+        ...
+
+    async def tell_agent(self, agent: str, order: Order) -> None:
+        """Hold, release or poll."""
+        ...
+
+    async def roll_back_ref(self, name: str, to: str = "", why: str = "") -> RefState:
+        """Points a ref to a recorded Deployment, the last known good where none is said; it stays there."""
+        ...
+
+    async def unpin_ref(self, name: str) -> RefState:
+        """The ref follows its source again."""
         ...
 
     async def submit(self, plan: Plan, reason: str = "") -> str:

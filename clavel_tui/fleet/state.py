@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clavel_tui.domain.agent import AgentState
 from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import Drift
 from clavel_tui.domain.facts import Facts
@@ -36,6 +37,8 @@ class UnitState(Model):
     """What is wrong and was acknowledged: neither in ``health`` nor in ``drift``."""
     head: Head | None = None
     """What it should run, where its source was evaluated."""
+    agent: AgentState | None = None
+    """As claveld knows it, where the unit pulls."""
 
     @property
     def away(self) -> bool:
@@ -99,6 +102,8 @@ class FleetState(Model):
     seq: int = 0
     rollout: RolloutSettings = RolloutSettings()
     """How this fleet is rolled out to, unless somebody says otherwise."""
+    claveld: str = ""
+    """Why claveld cannot be asked now; empty where it can, or where there is none."""
 
     def unit(self, name: str) -> UnitState | None:
         """The unit of that name."""

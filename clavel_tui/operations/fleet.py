@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from clavel_tui.compose import ask
+from clavel_tui.domain.agent import AgentState, Order, RefState
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.mute import Mute
@@ -25,6 +26,7 @@ from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
+from clavel_tui.operations.pull import Pull
 from clavel_tui.operations.rollouts import Rollouts
 from clavel_tui.operations.waiting import Waiting
 from clavel_tui.operations.watch import Watch
@@ -50,6 +52,7 @@ class InProcessFleet:
         self._carrier = Carrier(parts, self._watch)
         self._waiting = Waiting(parts, self._carrier, self._planner, self._watch)
         self._rollouts = Rollouts(parts, self._carrier, self._watch)
+        self._pull = Pull(parts, self._watch)
         self._seen_seq = 0
         self._known_seq = -1
         self._moved = -1
@@ -91,7 +94,14 @@ class InProcessFleet:
         operations = tuple(operation for operation, _, _ in await self._parts.journal.open_operations())
         units = tuple(self._watch.state(unit) for unit in self._parts.fleet.units)
         fleet = self._parts.fleet
-        return FleetState(name=fleet.name, units=units, operations=operations, seq=seq, rollout=fleet.rollout)
+        return FleetState(
+            name=fleet.name,
+            units=units,
+            operations=operations,
+            seq=seq,
+            rollout=fleet.rollout,
+            claveld=self._watch.claveld_trouble,
+        )
 
     def unit_now(self, name: str) -> UnitState | None:
         """See FleetClient."""
@@ -123,10 +133,12 @@ class InProcessFleet:
     async def refresh(self, units: Sequence[str] = ()) -> None:
         """See FleetClient."""
         chosen = [u for u in self._parts.fleet.units if not units or u.name in units]
-        await self._watch.look_at(chosen, now=True)
+        await asyncio.gather(self._watch.look_at(chosen, now=True), self._pull.once())
 
     async def plan(self, request: Request) -> Plan:
         """See FleetClient."""
+        if not request.stack and not self._watch.claveld_asked:
+            await self._pull.once()
         return await self._planner.plan(request)
 
     async def sources(self) -> Sequence[SourceState]:
@@ -175,6 +187,25 @@ class InProcessFleet:
         run = EvaluationRun(self._parts, evaluating, self._parts.deployments, operation)
         self._carrier.track(operation.id, f"source {found.name}", run.run(found))
         return operation.id
+
+    async def agents(self) -> Sequence[AgentState]:
+        """See FleetClient."""
+        return await self._pull.agents()
+
+    async def tell_agent(self, agent: str, order: Order) -> None:
+        """See FleetClient."""
+        self._carrier.jobs()  # a read-only console tells nobody anything, whatever its token may
+        await self._pull.tell(agent, order)
+
+    async def roll_back_ref(self, name: str, to: str = "", why: str = "") -> RefState:
+        """See FleetClient."""
+        self._carrier.jobs()
+        return await self._pull.roll_back(name, to, why)
+
+    async def unpin_ref(self, name: str) -> RefState:
+        """See FleetClient."""
+        self._carrier.jobs()
+        return await self._pull.unpin(name)
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
         """See FleetClient."""
@@ -311,6 +342,7 @@ class InProcessFleet:
         """See FleetClient."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.keep_looking())
+            group.create_task(self._pull.keep_asking())
             group.create_task(self._keep_reconciling())
 
     async def _keep_reconciling(self) -> None:

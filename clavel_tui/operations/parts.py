@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from clavel_tui.domain.errors import UnitError
 from clavel_tui.domain.operation import Origin
@@ -19,6 +20,9 @@ from clavel_tui.remote.jobs import JobClient
 from clavel_tui.remote.keys import KeyInstaller
 from clavel_tui.remote.runner import QueryRunner
 from clavel_tui.remote.target import Target
+
+if TYPE_CHECKING:  # an agent has the engine, and asks as an agent
+    from clavel_tui.bus.for_console import ConsoleClient
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Parts:
 
     ``jobs``, ``keys``, ``helper``, ``evaluator`` and ``workshop`` are None in a console that may only look, and
     ``read_only`` says who wants it so. ``nix``: the program on the workstation.
-    ``checkpoint`` is told the journal's boundaries as they pass.
+    ``claveld``: one elsewhere, whose agents pull. ``checkpoint`` is told the journal's boundaries as they pass.
     """
 
     fleet: Fleet
@@ -58,6 +62,7 @@ class Parts:
     evaluator: Evaluator | None = None
     workshop: Workshop | None = None
     nix: str = "nix"
+    claveld: ConsoleClient | None = None
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def target(self, unit: Unit) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from clavel_tui.domain.agent import AgentState, Phase
 from clavel_tui.domain.closure import PATH, Closure, compare
 from clavel_tui.domain.deployment import Recorded, Template
 from clavel_tui.domain.errors import RefusedError, UnitError
@@ -88,7 +89,7 @@ class SystemPlanner:
             release=wanted.nar_id,
             system=system,
             commands=_commands(system, unit, target),
-            notes=tuple(_notes(system, unit, facts)),
+            notes=(*_notes(system, unit, facts), *_undone(wanted, self._watch.state(unit).agent, unit)),
         )
 
     async def _facts(self, unit: Unit) -> Facts:
@@ -274,6 +275,16 @@ def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]
     keep = [f"nix-env --profile {PROFILE} --set {path}", f"{path}/bin/switch-to-configuration boot"]
     test = [f"{path}/bin/switch-to-configuration test"]
     return (*build, *copy, *{Mode.SWITCH: [*test, *keep], Mode.TEST: test, Mode.BOOT: keep}[system.mode])
+
+
+def _undone(wanted: Wanted, agent: AgentState | None, unit: Unit) -> list[str]:
+    """What an agent that pulls would make of it."""
+    said = agent.of(unit.name) if agent else None
+    same = said and wanted.recorded and said.desired == wanted.recorded.deployment.id
+    if agent is None or same or (said and said.phase is Phase.HELD):
+        return []
+    hold = f"`clavel-tui agent hold {agent.agent.name}`, or roll its ref back"
+    return [f"its agent pulls, and would put back what claveld says within a minute: hold it first, {hold}"]
 
 
 def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:

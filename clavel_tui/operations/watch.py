@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from clavel_tui.domain import limits
+from clavel_tui.domain.agent import AgentState
 from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Facts
@@ -45,6 +46,9 @@ class Watch:
         self.changed = asyncio.Event()
         self._heads: dict[str, Head] = {}
         self._mutes: dict[str, tuple[Mute, ...]] = {}
+        self._agents: dict[str, AgentState] = {}
+        self.claveld_trouble = ""
+        self.claveld_asked = False
         self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
 
     async def load(self) -> None:
@@ -68,6 +72,22 @@ class Watch:
                 self.changed.set()
         self._mutes = mutes
 
+    def agents(self, agents: dict[str, AgentState]) -> None:
+        """What claveld says of each unit's agent."""
+        for name in {*agents, *self._agents}:
+            if agents.get(name) != self._agents.get(name):
+                self._states.pop(name, None)
+                self.changed.set()
+        self._agents = agents
+        self.claveld("")
+
+    def claveld(self, trouble: str) -> None:
+        """Why it cannot be asked; empty where it was."""
+        self.claveld_asked = True
+        if trouble != self.claveld_trouble:
+            self.claveld_trouble = trouble
+            self.changed.set()
+
     def state(self, unit: Unit) -> UnitState:
         """The unit as it is known now."""
         if unit.name not in self._states:
@@ -87,6 +107,7 @@ class Watch:
                 drift=drift,
                 muted=muted,
                 head=head,
+                agent=self._agents.get(unit.name),
                 stacks=stack_views(unit, facts),
                 looking=unit.name in self._looking,
             )

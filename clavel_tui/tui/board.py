@@ -94,9 +94,9 @@ class Board:
         """A row for each unit, what wants a person first."""
         return self._of_units("units", self._order, lambda unit: render.unit_row(unit, now))
 
-    def agents(self) -> Rows:
+    def agents(self, now: float) -> Rows:
         """A row for each unit, by name."""
-        return self._of_units("agents", self._by_name, render.agent_row)
+        return self._of_units("agents", self._by_name, lambda unit: render.agent_row(unit, now))
 
     def _of_units(self, pane: str, order: Sequence[int], row: Callable[[UnitState], Row]) -> Rows:
         units = self._units

@@ -17,7 +17,7 @@ from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.limits import Rate
-from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
+from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
@@ -69,6 +69,16 @@ class Served:
             await self._coordinator.look()
 
         return asyncio.run_coroutine_threadsafe(told(), self._loop)
+
+    def say(self, report: Report) -> concurrent.futures.Future[bool]:
+        """As an agent does."""
+
+        async def said() -> bool:
+            new = await self._coordinator.report(report)
+            await self._coordinator.look()
+            return new
+
+        return asyncio.run_coroutine_threadsafe(said(), self._loop)
 
     def stop(self) -> None:
         self._server.should_exit = True

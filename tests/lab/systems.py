@@ -101,10 +101,10 @@ class Fleet:
         git(self.repository, "-c", "user.name=lab", "-c", "user.email=lab@example.org", "commit", "-qm", "lab", "--allow-empty")
         return git(self.repository, "rev-parse", "HEAD").strip()
 
-    def caches(self, caches: dict[str, str]) -> None:
-        """Write fleet.toml, with these substituters and the public key of each."""
+    def caches(self, caches: dict[str, str], repository: Path | None = None) -> None:
+        """Write fleet.toml, with these substituters and the public key of each, and another clone as the source."""
         said = [f"substituters = {json.dumps([*caches])}", f"substituters-public-keys = {json.dumps([*caches.values()])}"]
-        source = ("[sources.systems]", f'url = "git+file://{self.repository}"')
+        source = ("[sources.systems]", f'url = "git+file://{repository or self.repository}"')
         write(self.console.hosts / "fleet.toml", "\n".join(['name = "lab"', *(said if caches else []), *source]) + "\n")
 
     def new(self, host: str, version: str, **changed: Any) -> str:  # noqa: ANN401  Nix takes any of JSON

@@ -5,13 +5,16 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from .cache import Cache
+from .console import Console
+from .flakes import git
 from .lab import Lab
-from .pull import Agent, Claveld
-from .shell import wait_for
+from .pull import ROOT, Agent, Claveld
+from .shell import wait_for, write
 from .systems import JUDGE, OWN, Fleet, boots, profile, runs
 from .test_systems import KINDS
 
@@ -33,12 +36,31 @@ class Pull:
         paths = {name: self.fleet.built(name) for name in hosts}
         for path in paths.values():
             self.cache.upload(path, "cache")
+        self.push()
         return paths
+
+    def push(self) -> None:
+        """What was committed comes to where claveld looks."""
+        git(self.live, "pull", "-q", "--ff-only")
+
+    @property
+    def live(self) -> Path:
+        """The clone that claveld evaluates."""
+        return self.fleet.folder / "live"
 
     def all_run(self, paths: dict[str, str]) -> bool:
         return all(
             (runs(self.fleet.lab.host(name)), profile(self.fleet.lab.host(name))) == (path, path) for name, path in paths.items()
         )
+
+    def console(self) -> Console:
+        """The workstation's, which knows the claveld."""
+        console, folder = self.fleet.console, self.fleet.folder / "config/clavel-tui"
+        write(folder / "token", self.claveld.operator, 0o600)
+        nix = f'nix = "{self.fleet.folder}/bin/nix"\n'
+        said = f'[claveld]\nurl = "{self.claveld.url}"\ntoken_file = "{folder}/token"\nca_file = "{self.claveld.ca}"\n'
+        write(folder / "config.toml", nix + said)
+        return console
 
     def trouble(self) -> str:
         log = (self.claveld.folder / "log").read_text()[-3000:]
@@ -64,11 +86,13 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def pull(workshop: Fleet) -> Iterator[Pull]:
     """Every host runs its first system; claveld and the agents run."""
     lab = workshop.lab
-    shutil.rmtree(workshop.folder / "claveld", ignore_errors=True)
+    for name in ("claveld", "live"):
+        shutil.rmtree(workshop.folder / name, ignore_errors=True)
+    git(workshop.folder, "clone", "-q", str(workshop.repository), "live")
     workshop.begin()
     agents = {host.name: Agent(lab, host) for host in lab.hosts}
     with Cache(workshop) as cache:
-        workshop.caches({cache.url: cache.key("cache")})
+        workshop.caches({cache.url: cache.key("cache")}, workshop.folder / "live")
         with Claveld(workshop) as claveld:
             made = Pull(workshop, cache, claveld, agents)
             try:
@@ -97,9 +121,12 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
         said = pull.claveld.report(name)
         assert (said["outcome"], said["running"], said["health"]) == ("succeeded", wanted[name], "ok"), pull.trouble()
 
+    console = pull.console()
+    listed = {one["agent"]["name"]: one for one in console.run("agents", "--json").ends(0).json}
+    assert {name: listed[name]["reports"][0]["report"]["running"] for name in names} == wanted
+    assert "its agent pulls, and would put back" in console.run("deploy", "h1", "--to", firsts["h1"], "--dry-run").ends(0).err
     for name in names:  # to what its agent has found well before, without saying which
-        back = pull.claveld.get(f"/v1/refs/{name}/rollback", said={"why": "24.11.2 is slow"})
-        assert back["deployment"]["specification"]["template"]["narId"] == firsts[name]
+        console.run("agent", "rollback", name, "--reason", "24.11.2 is slow").ends(0)
     pull.until_all_run(firsts)
     pull.publish(**{name: {"version": "24.11.3"} for name in names})  # evaluated, and not followed
     wait_for("it is evaluated", lambda: len(pull.claveld.get("/v1/deployments?name=h1")) == 3, timeout=30)
@@ -116,12 +143,15 @@ def test_what_is_not_as_the_deployment_says_is_refused_and_reported(pull: Pull) 
         assert (runs(h1), profile(h1)) == (first, first)
 
     pull.fleet.commit(h1={"version": "24.11.2"})  # and nobody has uploaded it
+    pull.push()
     said("is in none of")
     pull.fleet.commit(h1={"version": "24.11.3"})
     pull.cache.upload(pull.fleet.built("h1"))
+    pull.push()
     said("is not signed by a key that is trusted for it")
     pull.fleet.commit(h1={"version": "24.11.4"})
     pull.cache.upload(pull.fleet.built("h1"), "other")
+    pull.push()
     said("is not signed by a key that is trusted for it")
     pull.until_all_run(pull.publish(h1={"version": "24.11.5"}))
 
@@ -211,3 +241,12 @@ def test_an_agent_is_small(pull: Pull) -> None:
     assert int(used) < {"bookworm": 45, "trixie": 50}[pull.fleet.lab.stack] * 1000
     there = h1.exec("ls /srv/clavel-agent/site").stdout.split()
     assert not {"textual", "asyncssh", "fastapi", "starlette", "uvicorn"} & set(there)
+
+
+def test_claveld_is_hardened(trixie: Lab) -> None:
+    """What systemd itself says of its unit file: 0 is locked up, 10 wide open."""
+    h1 = trixie.hosts[0]
+    h1.put("/run/claveld.service", (ROOT / "nix/units/claveld.service").read_text())
+    said = h1.exec("systemd-analyze security --offline=true /run/claveld.service").stdout.splitlines()[-1]
+    print(said)
+    assert float(said.split(":")[1].split()[0]) < 4

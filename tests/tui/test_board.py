@@ -33,8 +33,11 @@ def shown(board: Board) -> object:
     """Everything that the panes are made of."""
     tally = board.tally
     levels = {level: count for level, count in tally.levels.items() if count}
-    panes = [list(pane) for pane in (board.units(fleets.NOW), board.deployments(), board.agents())]
-    keys = [[pane.key(n) for n in range(len(pane))] for pane in (board.units(fleets.NOW), board.deployments(), board.agents())]
+    panes = [list(pane) for pane in (board.units(fleets.NOW), board.deployments(), board.agents(fleets.NOW))]
+    keys = [
+        [pane.key(n) for n in range(len(pane))]
+        for pane in (board.units(fleets.NOW), board.deployments(), board.agents(fleets.NOW))
+    ]
     assert keys == [[row.key for row in rows] for rows in panes]
     return panes, levels, tally.count, tally.drifting, tally.looking, board.oldest
 

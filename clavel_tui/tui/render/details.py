@@ -11,6 +11,7 @@ from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.choices import muted_words
 from clavel_tui.tui.render.cells import Cell, Line, level_cell, line
+from clavel_tui.tui.render.fleet import agent_cell, system
 
 
 def unit_lines(state: UnitState, now: float) -> list[Line]:
@@ -18,6 +19,7 @@ def unit_lines(state: UnitState, now: float) -> list[Line]:
     return [
         *_heading(state),
         *_why(state, now),
+        *_agent(state, now),
         *(text for view in state.stacks for text in _stack(view, state)),
         *_facts(state.facts, now),
     ]
@@ -43,6 +45,24 @@ def _why(state: UnitState, now: float) -> Iterator[Line]:
         yield line(Cell(f"◌ {mute.text}", "dim"), Cell(f"  {muted_words(mute, now)}", "dim"))
     if not state.health.reasons and not state.drift:
         yield line(Cell("nothing is wrong that we know of" if state.facts else "nobody has looked at it yet: R looks", "dim"))
+
+
+def _agent(state: UnitState, now: float) -> Iterator[Line]:
+    """What the unit's agent has said, where it pulls."""
+    if state.agent is None:
+        return
+    yield line("")
+    seen = Cell(f"  heard of {age(now - state.agent.seen)} ago" if state.agent.seen else "", "dim")
+    yield line(Cell(f"⇣ agent {state.agent.agent.name}  ", "head"), agent_cell(state, now), seen)
+    if state.agent.refused:
+        yield line(Cell(f"  claveld refuses it: {state.agent.refused}", "bad"))
+    for said in state.agent.reports:
+        report = said.report
+        outcome = f", {report.outcome.value}" if report.outcome else ""
+        yield line(Cell(f"  {report.name}  ", "plain"), Cell(f"{report.phase.value}{outcome}", "dim"))
+        if report.text:
+            yield line(Cell(f"    {report.text}", "warn"))
+        yield line(Cell(f"    wants {report.desired[:8] or '-'}  runs {system(report.running) or '-'}  {report.version}", "dim"))
 
 
 def _stack(view: StackView, state: UnitState) -> Iterator[Line]:

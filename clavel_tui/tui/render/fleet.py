@@ -130,11 +130,31 @@ def _stack_cells(state: UnitState, stack: str) -> tuple[Cell, ...]:
     return Cell(state.unit.name), Cell(stack, "head"), runs, held
 
 
-def agent_row(state: UnitState) -> Row:
-    """What was seen on the unit of a clavel-agent, of Docker, and of its system."""
+_AGENT_CELLS = {
+    "idle": Cell("✓ idle", "ok"),
+    "applying": Cell("▸ applying", "warn"),
+    "held": Cell("■ held", "warn"),
+    "quarantined": Cell("■ quarantined", "bad"),
+    "failed": Cell("✗ failed", "bad"),
+    "refused": Cell("✗ refused", "bad"),
+    "away": Cell("✗ away", "bad"),
+    "seen": Cell("✓ seen", "ok"),
+}
+
+
+def agent_cell(state: UnitState, now: float) -> Cell:
+    """What claveld says of the unit's agent, else what was seen of one on the unit."""
+    if state.agent:
+        word = state.agent.word(now)
+        return _AGENT_CELLS.get(word, Cell(word, "dim"))
+    known = state.facts.agent if state.facts else ""
+    return Cell(known, "ok" if known == "active" else "warn") if known else Cell("not seen", "dim")
+
+
+def agent_row(state: UnitState, now: float) -> Row:
+    """The unit's clavel-agent, its Docker, and its system."""
     facts = state.facts
-    known = facts.agent if facts else ""
-    agent = Cell(known, "ok" if known == "active" else "warn") if known else Cell("not seen", "dim")
+    agent = agent_cell(state, now)
     docker = {"missing": Cell("-", "dim"), "silent": Cell("✗ silent", "bad"), "": Cell("-", "dim")}
     engine = docker.get(facts.docker if facts else "", Cell(facts.docker if facts else ""))
     return Row(state.unit.name, (Cell(state.unit.name), agent, engine, Cell(facts.os if facts else "", "dim")))

@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.widgets import Footer, Input, Static
 
 from clavel_tui.fleet.state import FleetState, UnitState
@@ -102,7 +103,10 @@ class FleetScreen(BadgedScreen):
         listing.show(self._board.units(self._now()))
         self._subtitle(listing)
         self.query_one("#deployments", Listing).show(self._board.deployments())
-        self.query_one("#agents", Listing).show(self._board.agents())
+        agents = self.query_one("#agents", Listing)
+        agents.show(self._board.agents(self._now()))
+        trouble = self._state.claveld
+        agents.border_title = Content(f"Agents  ✗ {trouble}" if trouble else "Agents")  # remote text is no markup
         self._details()
         self._tick()
 

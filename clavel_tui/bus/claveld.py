@@ -1,4 +1,4 @@
-"""The agent's side of claveld's API. The standard library's own HTTP client: an agent is to be small."""
+"""HTTP to a claveld, by the standard library's own client: an agent is to be small."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import http.client
 import json
 import socket
 import ssl
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import ValidationError
-
-from clavel_tui.domain.agent import Order, Report, Told
-from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.text import clean
 
 ANSWER_S = 20.0
 """For an answer that nobody has to wait for; added to what claveld is asked to wait."""
-BODY_BYTES = 256 * 1024
+BODY_BYTES = 64 * 1024 * 1024
+"""A thousand agents with their reports take some MiB."""
 Said = tuple[int, http.client.HTTPMessage, bytes]
 """Status, headers and body."""
 
@@ -32,59 +28,26 @@ class ClaveldError(Exception):
         self.refused = refused
 
 
-@dataclass(frozen=True)
-class Got:
-    """``deployment`` None: what ``tag`` named has not changed."""
+class Claveld:
+    """``token``: of whoever asks. ``ca``: a file of certificates to trust instead of the machine's. ``who``: for its log."""
 
-    tag: str
-    deployment: Deployment | None = None
-    told: Told | None = None
-
-
-class ClaveldClient:
-    """``token``: the agent's own. ``ca``: a file of certificates to trust instead of the machine's."""
-
-    def __init__(self, url: str, token: str, version: str, ca: str = "") -> None:
+    def __init__(self, url: str, token: str, who: str, ca: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
         self._context = ssl.create_default_context(cafile=ca or None) if parts.scheme == "https" else None
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": f"clavel-agent/{version}"}
+        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": who}
         self.url = url
-
-    async def deployment(self, name: str, tag: str = "", wait: float = 0.0) -> Got:
-        """Where the ref points, as soon as that is unlike ``tag``.
-
-        Raises:
-            ClaveldError: it is away, or refuses.
-        """
-        headers = {"If-None-Match": tag} if tag else {}
-        path = f"/v1/deployments/{quote(name)}?wait={wait:g}"
-        status, found, body = await self._asked("GET", path, None, headers, wait + ANSWER_S)
-        if status == http.client.NOT_MODIFIED:
-            return Got(tag)
-        try:
-            deployment = Deployment.model_validate_json(body)
-            order, number = found.get("Clavel-Order"), found.get("Clavel-Order-Number", "0")
-            told = Told(order=Order(order), number=int(number)) if order else None
-        except (ValidationError, ValueError) as error:
-            raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", refused=True) from error
-        return Got(found.get("ETag", ""), deployment, told)
-
-    async def report(self, report: Report) -> None:
-        """Raises ClaveldError: it is away, or refuses it."""
-        body = report.model_dump_json().encode()
-        await self._asked("POST", "/v1/reports", body, {"Content-Type": "application/json"}, ANSWER_S)
 
     async def there(self) -> bool:
         """Whether it answers at all."""
         try:
-            await self._asked("GET", "/healthz", None, {}, ANSWER_S / 4)
+            await self.asked("GET", "/healthz", None, {}, ANSWER_S / 4)
         except ClaveldError:
             return False
         return True
 
-    async def _asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Said:
+    async def asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Said:
         """In a thread. Cancelled, its connection is cut: a thread that waits a minute would hold up the end of the agent."""
         connection = self._connection(timeout)
         try:

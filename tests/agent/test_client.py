@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clavel_tui.agent.asking import ClaveldClient, ClaveldError
+from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.for_agent import AgentClient
 from clavel_tui.domain.agent import Order, Role, Told
 from tests.claveld.test_fuzz import Served
 from tests.history.test_agents import report
@@ -24,11 +25,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(served: Served) -> ClaveldClient:
-    return ClaveldClient(served.url, served.tokens[Role.AGENT], "test")
+def client(served: Served) -> AgentClient:
+    return AgentClient(served.url, served.tokens[Role.AGENT], "test")
 
 
-async def test_it_gets_its_deployment_and_then_only_what_has_changed(client: ClaveldClient) -> None:
+async def test_it_gets_its_deployment_and_then_only_what_has_changed(client: AgentClient) -> None:
     got = await client.deployment("amber")
     assert got.deployment
     assert got.deployment.genuine
@@ -37,12 +38,12 @@ async def test_it_gets_its_deployment_and_then_only_what_has_changed(client: Cla
     assert not got.deployment.model_copy(update={"metadata": {**got.deployment.metadata, "sourceHash": "sha256-9"}}).genuine
 
 
-async def test_it_hears_what_it_was_told(served: Served, client: ClaveldClient) -> None:
+async def test_it_hears_what_it_was_told(served: Served, client: AgentClient) -> None:
     await asyncio.wrap_future(served.tell("amber", Order.HOLD))
     assert (await client.deployment("amber")).told == Told(order=Order.HOLD, number=1)
 
 
-async def test_a_report_is_taken_and_a_refusal_says_why(client: ClaveldClient) -> None:
+async def test_a_report_is_taken_and_a_refusal_says_why(client: AgentClient) -> None:
     await client.report(report(1))
     with pytest.raises(ClaveldError, match="says 403: amber reports for itself") as refused:
         await client.report(report(2).model_copy(update={"agent": "beryl"}))
@@ -51,9 +52,9 @@ async def test_a_report_is_taken_and_a_refusal_says_why(client: ClaveldClient) -
         await client.deployment("beryl")
 
 
-async def test_a_claveld_that_is_away_is_no_refusal(client: ClaveldClient) -> None:
+async def test_a_claveld_that_is_away_is_no_refusal(client: AgentClient) -> None:
     assert await client.there()
-    away = ClaveldClient("http://127.0.0.1:9", "token", "test")
+    away = AgentClient("http://127.0.0.1:9", "token", "test")
     assert not await away.there()
     with pytest.raises(ClaveldError, match="cannot be reached") as error:
         await away.deployment("amber")
@@ -70,13 +71,13 @@ async def test_what_is_no_claveld_is_not_believed() -> None:
         connection.close()
 
     threading.Thread(target=answer, daemon=True).start()
-    client = ClaveldClient(f"http://127.0.0.1:{listener.getsockname()[1]}", "token", "test")
+    client = AgentClient(f"http://127.0.0.1:{listener.getsockname()[1]}", "token", "test")
     with pytest.raises(ClaveldError, match="answers what is not understood"):
         await client.deployment("amber")
     listener.close()
 
 
-async def test_a_wait_that_is_given_up_ends_at_once(client: ClaveldClient) -> None:
+async def test_a_wait_that_is_given_up_ends_at_once(client: AgentClient) -> None:
     """Else an agent that is stopped would wait a minute for its own question."""
     tag = (await client.deployment("amber")).tag
     waiting = asyncio.create_task(client.deployment("amber", tag, wait=60))

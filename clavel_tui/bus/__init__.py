@@ -1,0 +1,1 @@
+"""Between machines: the way of agents and consoles to a claveld."""

@@ -1,0 +1,60 @@
+# NixOS: asks a claveld which Deployment this machine should run, and applies it.
+{ config, lib, pkgs, ... }:
+let
+  cfg = config.services.clavel-agent;
+  file = (pkgs.formats.toml { }).generate "agent.toml" (lib.recursiveUpdate {
+    name = cfg.unit;
+    type = "nixos";
+    arch = pkgs.stdenv.hostPlatform.system;
+    claveld = { url = cfg.url; token_file = cfg.tokenFile; }
+      // lib.optionalAttrs (cfg.caFile != null) { ca_file = toString cfg.caFile; }
+      // lib.optionalAttrs (cfg.deployments != [ ]) { deployments = cfg.deployments; };
+  } cfg.settings);
+in
+{
+  options.services.clavel-agent = {
+    enable = lib.mkEnableOption "the Clavel agent";
+    package = lib.mkOption { type = lib.types.package; description = "clavel-tui[agent]"; };
+    unit = lib.mkOption { type = lib.types.str; default = config.networking.hostName; description = "The unit's name in the fleet."; };
+    url = lib.mkOption { type = lib.types.str; example = "https://ops.example.org:8420"; description = "Where claveld is."; };
+    tokenFile = lib.mkOption {
+      type = lib.types.str;
+      default = "/etc/clavel-agent/token";
+      description = "The token of `claveld agent add`, 0600; a path outside the store, which everybody reads.";
+    };
+    caFile = lib.mkOption { type = lib.types.nullOr lib.types.path; default = null; description = "claveld's own authority."; };
+    deployments = lib.mkOption { type = lib.types.listOf lib.types.str; default = [ ]; description = "The refs to ask for; else the unit's own."; };
+    settings = lib.mkOption {
+      type = lib.types.attrs;
+      default = { };
+      example = { system.confirm_seconds = 120; checks = [{ systemd = "nginx.service"; }]; };
+      description = "What unit.toml would say of the machine: [system] and [[checks]].";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [{
+      assertion = !lib.hasPrefix builtins.storeDir cfg.tokenFile;
+      message = "services.clavel-agent.tokenFile lies in the Nix store, where everybody can read it";
+    }];
+    systemd.services.clavel-agent = {
+      description = "Clavel agent: applies what claveld says that this machine should run";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "network-online.target" "nix-daemon.socket" ];
+      wants = [ "network-online.target" ];
+      path = [ config.nix.package pkgs.util-linux pkgs.gnused pkgs.gnugrep pkgs.gawk pkgs.findutils config.systemd.package ];
+      # The switch that this very agent carries out must not stop it half-way; it starts anew by itself when it has ended.
+      restartIfChanged = false;
+      environment.MALLOC_ARENA_MAX = "1";
+      serviceConfig = {
+        ExecStart = "${cfg.package}/bin/clavel-agent --config ${file} run";
+        Restart = "always";
+        RestartSec = 2;
+        StateDirectory = "clavel-agent";
+        StateDirectoryMode = "0700";
+        KillMode = "process";
+        TimeoutStopSec = 15;
+      };
+    };
+  };
+}
