@@ -1,6 +1,7 @@
 """A binary cache over HTTP on the lab's network, signed by keys of its own; what was asked of it is counted."""
 
 import functools
+import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,7 +27,8 @@ class Cache:
         return f"http://{self._fleet.lab.plan.gateway}:{PORT}"
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(exist_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # what another test has uploaded may lack this one's signature
+        self.folder.mkdir()
         asked = self.asked
 
         class Told(SimpleHTTPRequestHandler):

@@ -64,7 +64,8 @@ class Pull:
 
     def trouble(self) -> str:
         log = (self.claveld.folder / "log").read_text()[-3000:]
-        return "\n".join([log, *(f"== {name}\n{agent.log()}" for name, agent in self.agents.items())])
+        said = [f"{one['report']['phase']} {one['report']['text']}" for one in self.claveld.get("/v1/agents/h1/reports")]
+        return "\n".join([log, *said, *(f"== {name}\n{agent.log()}" for name, agent in self.agents.items())])
 
     def until_all_run(self, paths: dict[str, str], timeout: float = 90) -> None:
         try:
