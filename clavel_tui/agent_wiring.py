@@ -16,13 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
-from clavel_tui.domain.errors import ClavelError, InventoryError, SettingsError
+from clavel_tui.domain.errors import ClavelError, InventoryError, RefusedError, SettingsError
+from clavel_tui.process import is_alive, runner_name
 
 if TYPE_CHECKING:
     from clavel_tui.agent.daemon import Daemon
+    from clavel_tui.bus.for_agent import AgentClient
     from clavel_tui.domain.unit import Unit
     from clavel_tui.inventory.schema import ClaveldTable
+    from clavel_tui.operations.parts import Parts
+    from clavel_tui.store import Database
 
+TRIES = 3
 FILE = Path("/etc/clavel-agent/agent.toml")
 OWN = Path("/var/lib/clavel-agent")
 """Its journal, its outbox and what it remembers. Keep it, and /var/lib/clavel, where the root file system does not last."""
@@ -55,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     hold = verbs.add_parser("hold", help="leave everything as it is, until released")
     hold.add_argument("reason", nargs="?", default="", help="kept, and reported")
     verbs.add_parser("release", help="end a hold, and a quarantine")
+    enrol = verbs.add_parser("enrol", help="write agent.toml and the token, which is read from standard input")
+    enrol.add_argument("url", help="of claveld, such as https://ops.example.org:8420")
+    enrol.add_argument("--name", default=socket.gethostname().partition(".")[0].lower(), help="the unit's (the host's name)")
+    enrol.add_argument("--ca", default="", metavar="FILE", help="claveld's own authority, where it has one")
     verbs.add_parser("status", help="what it is at, from what it remembers")
     return parser
 
@@ -85,49 +94,68 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
     from clavel_tui.agent.daemon import Daemon, Folders
     from clavel_tui.agent.outbox import Outbox
     from clavel_tui.bus.for_agent import AgentClient
-    from clavel_tui.bus.token import read_token
-    from clavel_tui.domain import limits
+    from clavel_tui.bus.token import KeptToken
     from clavel_tui.domain.errors import StoreRefusedError
-    from clavel_tui.domain.operation import Origin
-    from clavel_tui.domain.unit import Fleet
-    from clavel_tui.history import MIGRATIONS, Journal, JournalError
-    from clavel_tui.history.deployments import Deployments
-    from clavel_tui.history.mutes import Mutes
-    from clavel_tui.nix import Workshop
+    from clavel_tui.history import MIGRATIONS, JournalError
     from clavel_tui.operations import InProcessFleet
-    from clavel_tui.operations.parts import Clock, Parts
-    from clavel_tui.process import is_alive, runner_name
-    from clavel_tui.remote.jobs import JobClient, JobScripts
-    from clavel_tui.remote.local import LocalRunner
-    from clavel_tui.remote.secrets import Secrets
     from clavel_tui.remote.trust import SshFiles
     from clavel_tui.store import Database
-    from clavel_tui.unit import script
 
-    client = AgentClient(
-        said.url, read_token(Path(said.token_file), "claveld agent add"), f"clavel-agent/{__version__}", said.ca_file
-    )
+    token = KeptToken(Path(said.token_file), "claveld agent add")
+    claveld = AgentClient(said.url, token, f"clavel-agent/{__version__}", said.ca_file)
     outbox = Outbox(own / "outbox")
     try:
         database = await Database.open(own / "agent.db", MIGRATIONS)
     except JournalError as error:
         raise StoreRefusedError(error.text, error.hint) from error
+    parts = _parts(unit, claveld, database, own)
+    engine = InProcessFleet(parts, SshFiles(), database.close)
+    await engine.load()
+    try:
+        await engine.refresh()
+        await engine.settle_open()  # what was under way when the agent was restarted, by the very switch perhaps
+        refs = tuple(said.deployments) or (unit.name,)
+        folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
+        yield Daemon(unit, said.agent or unit.name, refs, claveld, engine, parts.deployments, outbox, folders, time.time)
+    finally:
+        await engine.close()
+
+
+def _parts(unit: Unit, claveld: AgentClient, database: Database, own: Path) -> Parts:
+    """The same as a console's, but that it reaches this machine alone, and that a switch must leave the way to claveld."""
+    from clavel_tui.domain import limits
+    from clavel_tui.domain.operation import Origin
+    from clavel_tui.domain.unit import Fleet
+    from clavel_tui.history import Journal
+    from clavel_tui.history.deployments import Deployments
+    from clavel_tui.history.mutes import Mutes
+    from clavel_tui.nix import Workshop
+    from clavel_tui.operations.parts import Clock, Parts
+    from clavel_tui.remote.jobs import JobClient, JobScripts
+    from clavel_tui.remote.local import LocalRunner
+    from clavel_tui.remote.secrets import Secrets
+    from clavel_tui.remote.trust import SshFiles
+    from clavel_tui.unit import script
 
     async def origin() -> Origin:
         return Origin(operator=getpass.getuser(), host=socket.gethostname())
 
     async def failing_too() -> frozenset[str]:
-        return frozenset() if await client.there() else frozenset({f"claveld at {said.url}"})
+        """Asked more than once: what is taken to be away before a switch is not looked for behind it."""
+        for _ in range(TRIES):
+            if await claveld.there():
+                return frozenset()
+            await asyncio.sleep(1)
+        return frozenset({f"claveld at {claveld.url}"})
 
     runner, name = LocalRunner(Secrets()), runner_name(os.getpid())
     scripts = JobScripts(put=script("put.sh"), job=script("lib.sh") + script("job.sh"))
-    deployments = Deployments(database, time.time)
-    parts = Parts(
+    return Parts(
         fleet=Fleet(name=unit.name, units=(unit,)),
         runner=runner,
         jobs=JobClient(runner, scripts, limits.PUT_S),
         journal=Journal(database, name, time.time),
-        deployments=deployments,
+        deployments=Deployments(database, time.time),
         mutes=Mutes(database),
         workshop=Workshop(runner, "nix", SshFiles(), own / "roots"),
         clock=Clock(time.time),
@@ -136,16 +164,6 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         is_alive=is_alive,
         failing_too=failing_too,
     )
-    engine = InProcessFleet(parts, SshFiles(), database.close)
-    await engine.load()
-    try:
-        await engine.refresh()
-        await engine.settle_open()  # what was under way when the agent was restarted, by the very switch perhaps
-        refs = tuple(said.deployments) or (unit.name,)
-        folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
-        yield Daemon(unit, said.agent or unit.name, refs, client, engine, deployments, outbox, folders, time.time)
-    finally:
-        await engine.close()
 
 
 def _hold(args: argparse.Namespace) -> int:
@@ -172,6 +190,17 @@ def _release(args: argparse.Namespace) -> int:
     return 0
 
 
+def _enrol(args: argparse.Namespace) -> int:
+    from clavel_tui.agent.enrol import enrol
+
+    token = (getpass.getpass("token: ") if sys.stdin.isatty() else sys.stdin.read()).strip()
+    if len(token.split()) != 1:
+        raise RefusedError("no token was said", "type that of `claveld agent add`, or pipe it in")
+    wanted = enrol(Path(args.config), args.name, args.url.rstrip("/"), token, args.ca)
+    sys.stdout.write(f"{args.config} is written; {args.name} should run {wanted}\nstart it: clavel-agent run\n")
+    return 0
+
+
 def _status(args: argparse.Namespace) -> int:
     from clavel_tui.agent import memory
     from clavel_tui.agent.outbox import Outbox
@@ -183,4 +212,4 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
-_VERBS = {"run": _run, "hold": _hold, "release": _release, "status": _status}
+_VERBS = {"run": _run, "hold": _hold, "release": _release, "enrol": _enrol, "status": _status}

@@ -116,9 +116,9 @@ class Wiring:
         if not said:
             return None
         from clavel_tui.bus.for_console import ConsoleClient
-        from clavel_tui.bus.token import read_token
+        from clavel_tui.bus.token import KeptToken
 
-        token = read_token(Path(said["token_file"]).expanduser(), "claveld token add")
+        token = KeptToken(Path(said["token_file"]).expanduser(), "claveld token add")
         return ConsoleClient(said["url"], token, f"clavel-tui/{__version__}", said.get("ca_file", ""))
 
     async def _open(self) -> InProcessFleet:

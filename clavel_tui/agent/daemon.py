@@ -271,7 +271,7 @@ class Daemon:
             try:
                 await self._claveld.report(report)
             except ClaveldError as error:
-                if not error.refused:
+                if not error.hopeless:
                     await asyncio.sleep(away * random.uniform(0.5, 1.0))  # noqa: S311  jitter
                     away = min(away * 2, AWAY_MOST_S)
                     continue

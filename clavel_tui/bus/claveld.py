@@ -8,10 +8,15 @@ import http.client
 import json
 import socket
 import ssl
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from clavel_tui.domain.text import clean
 
+CONNECT_S = 10.0
+NOT_UNDERSTOOD = http.client.UNPROCESSABLE_ENTITY
+"""As if it had refused: what answers there is no claveld, or one of another version."""
+SLOWER = http.client.TOO_MANY_REQUESTS
 ANSWER_S = 20.0
 """For an answer that nobody has to wait for; added to what claveld is asked to wait."""
 BODY_BYTES = 64 * 1024 * 1024
@@ -21,22 +26,36 @@ Said = tuple[int, http.client.HTTPMessage, bytes]
 
 
 class ClaveldError(Exception):
-    """``refused``: claveld has answered, and asking the same again would not help; else it is away."""
+    """``status`` is HTTP's; 0 where there was no answer at all."""
 
-    def __init__(self, text: str, *, refused: bool = False) -> None:
+    def __init__(self, text: str, status: int = 0) -> None:
         super().__init__(text)
-        self.refused = refused
+        self.status = status
+
+    @property
+    def refused(self) -> bool:
+        """Asking the same again at once would not help."""
+        return http.client.BAD_REQUEST <= self.status < http.client.INTERNAL_SERVER_ERROR and self.status != SLOWER
+
+    @property
+    def hopeless(self) -> bool:
+        """Nor would it help later: what was sent is not taken. A token that is not good may become another one."""
+        return self.refused and self.status not in {http.client.UNAUTHORIZED, http.client.NOT_FOUND}
 
 
 class Claveld:
-    """``token``: of whoever asks. ``ca``: a file of certificates to trust instead of the machine's. ``who``: for its log."""
+    """``token``: of whoever asks, read for each question: a new one needs no restart. ``who``: for claveld's log.
 
-    def __init__(self, url: str, token: str, who: str, ca: str = "") -> None:
+    ``ca``: a file of certificates to trust instead of the machine's.
+    """
+
+    def __init__(self, url: str, token: Callable[[], str], who: str, ca: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
         self._context = ssl.create_default_context(cafile=ca or None) if parts.scheme == "https" else None
         self._prefix = parts.path.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "User-Agent": who}
+        self._token = token
+        self._who = who
         self.url = url
 
     async def there(self) -> bool:
@@ -49,9 +68,9 @@ class Claveld:
 
     async def asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Said:
         """In a thread. Cancelled, its connection is cut: a thread that waits a minute would hold up the end of the agent."""
-        connection = self._connection(timeout)
+        connection = self._connection()
         try:
-            return await asyncio.to_thread(self._ask, connection, method, path, body, headers)
+            return await asyncio.to_thread(self._ask, connection, method, path, body, headers, timeout)
         except asyncio.CancelledError:
             if connection.sock:
                 with contextlib.suppress(OSError):
@@ -59,11 +78,15 @@ class Claveld:
             raise
 
     def _ask(
-        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> Said:
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None, headers: dict[str, str],
+        timeout: float,
+    ) -> Said:  # fmt: skip
         try:
             try:
-                connection.request(method, self._prefix + path, body, {**self._headers, **headers})
+                connection.connect()
+                connection.sock.settimeout(timeout)
+                who = {"Authorization": f"Bearer {self._token()}", "User-Agent": self._who}
+                connection.request(method, self._prefix + path, body, {**who, **headers})
                 answer = connection.getresponse()
                 said = answer.read(BODY_BYTES)
             finally:
@@ -71,14 +94,13 @@ class Claveld:
         except (OSError, http.client.HTTPException) as error:
             raise ClaveldError(f"{self.url} cannot be reached: {clean(str(error) or type(error).__name__, 200)}") from error
         if answer.status >= http.client.BAD_REQUEST:
-            refused = answer.status < http.client.INTERNAL_SERVER_ERROR and answer.status != http.client.TOO_MANY_REQUESTS
-            raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", refused=refused)
+            raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", answer.status)
         return answer.status, answer.headers, said
 
-    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+    def _connection(self) -> http.client.HTTPConnection:
         if self._context:
-            return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._context)
-        return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+            return http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=self._context)
+        return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
 
 
 def _detail(body: bytes) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from clavel_tui.bus.claveld import ANSWER_S, Claveld, ClaveldError
+from clavel_tui.bus.claveld import ANSWER_S, NOT_UNDERSTOOD, Claveld, ClaveldError
 from clavel_tui.domain.agent import Order, Report, Told
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.text import clean
@@ -42,7 +42,7 @@ class AgentClient(Claveld):
             order, number = found.get("Clavel-Order"), found.get("Clavel-Order-Number", "0")
             told = Told(order=Order(order), number=int(number)) if order else None
         except (ValidationError, ValueError) as error:
-            raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", refused=True) from error
+            raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", NOT_UNDERSTOOD) from error
         return Got(found.get("ETag", ""), deployment, told)
 
     async def report(self, report: Report) -> None:

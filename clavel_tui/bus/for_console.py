@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from clavel_tui.bus.claveld import ANSWER_S, Claveld, ClaveldError
+from clavel_tui.bus.claveld import ANSWER_S, NOT_UNDERSTOOD, Claveld, ClaveldError
 from clavel_tui.domain.agent import AgentState, Order, RefState
 from clavel_tui.domain.operation import Event
 from clavel_tui.domain.text import clean
@@ -55,4 +55,4 @@ class ConsoleClient(Claveld):
         try:
             return adapter.validate_json(body)
         except ValidationError as error:
-            raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", refused=True) from error
+            raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", NOT_UNDERSTOOD) from error

@@ -9,8 +9,15 @@ from typing import Protocol
 
 from clavel_tui.domain.errors import ClavelError, RefusedError
 from clavel_tui.domain.operation import Operation
+from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.unit import Fleet
 from clavel_tui.fleet.state import SourceState
+from clavel_tui.history import JournalError
+
+FAILED_S = 30.0
+"""Behind an evaluation that failed, a network that was away, say; doubled each time."""
+AGAIN_S = 3600.0
+"""Without a change: a file system that tells of none is looked at as well. What is known costs no evaluator."""
 
 
 class Evaluator(Protocol):
@@ -62,11 +69,37 @@ class Evaluations:
                 group.create_task(self._keep(source.name))
 
     async def _keep(self, source: str) -> None:
-        await self._once(source, "claveld has started")
-        with contextlib.suppress(OSError):
-            async for _ in self._evaluator.source_changes(source):
-                await self._once(source, "it changed")
+        """Watched before it is evaluated: what is committed meanwhile is no change that nobody saw."""
+        changed = asyncio.Event()
+        watcher = asyncio.create_task(self._watch(source, changed))
+        why, pause = "claveld has started", FAILED_S
+        try:
+            while True:
+                changed.clear()
+                well = await self._once(source, why)
+                pause = FAILED_S if well else min(pause * 2, AGAIN_S)
+                try:
+                    async with asyncio.timeout(AGAIN_S if well else pause):
+                        await changed.wait()
+                    why = "it changed"
+                except TimeoutError:
+                    why = "once in a while" if well else "it failed before"
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
 
-    async def _once(self, source: str, why: str) -> None:
-        with contextlib.suppress(ClavelError):  # it stands in the journal, and the next change is another chance
-            await self._evaluator.wait(await self._evaluator.evaluate(source, why))
+    async def _watch(self, source: str, changed: asyncio.Event) -> None:
+        """A folder that cannot be watched (none are left, or it is gone for a moment) is tried again."""
+        while True:
+            with contextlib.suppress(OSError, RuntimeError, ClavelError):
+                async for _ in self._evaluator.source_changes(source):
+                    changed.set()
+            await asyncio.sleep(FAILED_S)
+
+    async def _once(self, source: str, why: str) -> bool:
+        """Whether it was evaluated, which stands in the journal either way."""
+        try:
+            operation = await self._evaluator.wait(await self._evaluator.evaluate(source, why))
+        except (ClavelError, JournalError):
+            return False
+        return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}

@@ -26,7 +26,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 @pytest.fixture
 def client(served: Served) -> AgentClient:
-    return AgentClient(served.url, served.tokens[Role.AGENT], "test")
+    return AgentClient(served.url, lambda: served.tokens[Role.AGENT], "test")
 
 
 async def test_it_gets_its_deployment_and_then_only_what_has_changed(client: AgentClient) -> None:
@@ -54,7 +54,7 @@ async def test_a_report_is_taken_and_a_refusal_says_why(client: AgentClient) -> 
 
 async def test_a_claveld_that_is_away_is_no_refusal(client: AgentClient) -> None:
     assert await client.there()
-    away = AgentClient("http://127.0.0.1:9", "token", "test")
+    away = AgentClient("http://127.0.0.1:9", lambda: "token", "test")
     assert not await away.there()
     with pytest.raises(ClaveldError, match="cannot be reached") as error:
         await away.deployment("amber")
@@ -71,7 +71,7 @@ async def test_what_is_no_claveld_is_not_believed() -> None:
         connection.close()
 
     threading.Thread(target=answer, daemon=True).start()
-    client = AgentClient(f"http://127.0.0.1:{listener.getsockname()[1]}", "token", "test")
+    client = AgentClient(f"http://127.0.0.1:{listener.getsockname()[1]}", lambda: "token", "test")
     with pytest.raises(ClaveldError, match="answers what is not understood"):
         await client.deployment("amber")
     listener.close()

@@ -42,7 +42,7 @@ class Watched:
 
 def pull(url: str, token: str) -> tuple[Pull, Watched]:
     watched = Watched()
-    parts: Any = SimpleNamespace(claveld=ConsoleClient(url, token, "test") if url else None, clock=Clock(time.time))
+    parts: Any = SimpleNamespace(claveld=ConsoleClient(url, lambda: token, "test") if url else None, clock=Clock(time.time))
     return Pull(parts, watched), watched  # type: ignore[arg-type]
 
 

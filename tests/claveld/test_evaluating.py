@@ -1,0 +1,94 @@
+"""When sources are evaluated: at the start, on a change, and again behind a failure; and no change goes unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from clavel_tui.claveld import evaluating
+from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.operation import Operation, Origin, Request, State, Verb
+from clavel_tui.domain.outcome import Outcome
+from clavel_tui.fleet.state import SourceState
+
+from .conftest import FLEET
+
+
+class Engine:
+    """Evaluates as it is told to, and tells changes when it is told to."""
+
+    def __init__(self, *outcomes: Outcome | Exception) -> None:
+        self.outcomes = list(outcomes)
+        self.asked: list[str] = []
+        self.changes: asyncio.Queue[None] = asyncio.Queue()
+        self.takes = 0.0
+        self.watched = 0
+
+    async def sources(self) -> Sequence[SourceState]:
+        return []
+
+    async def source_changes(self, _source: str) -> AsyncIterator[None]:
+        self.watched += 1
+        if self.watched == 1:
+            raise OSError("no more watches")
+        while True:
+            yield await self.changes.get()
+
+    async def evaluate(self, _source: str, reason: str = "") -> str:
+        self.asked.append(reason)
+        await asyncio.sleep(self.takes)
+        return "0"
+
+    async def wait(self, _operation: str) -> Operation:
+        outcome = self.outcomes.pop(0) if self.outcomes else Outcome.NO_CHANGE
+        if isinstance(outcome, Exception):
+            raise outcome
+        request = Request(unit="", stack="main", verb=Verb.EVALUATE)
+        operation = Operation(id="0", request=request, origin=Origin(operator="x"), state=State.RUNNING, started=0)
+        return operation.ended_with(outcome, "", 1)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluating, "FAILED_S", 0.02)
+
+
+async def said(engine: Engine, count: int) -> list[str]:
+    task = asyncio.create_task(Evaluations(FLEET, engine).keep_evaluating())
+    async with asyncio.timeout(5):
+        while len(engine.asked) < count:
+            await asyncio.sleep(0.005)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return engine.asked
+
+
+async def test_at_the_start_and_on_each_change_also_where_watching_failed_at_first() -> None:
+    engine = Engine()
+    asyncio.get_running_loop().call_later(0.1, engine.changes.put_nowait, None)
+    assert await said(engine, 2) == ["claveld has started", "it changed"]
+    assert engine.watched == 2
+
+
+async def test_what_changes_while_it_is_evaluated_is_evaluated_next() -> None:
+    engine = Engine()
+    engine.watched = 1
+    engine.takes = 0.2
+    asyncio.get_running_loop().call_later(0.05, engine.changes.put_nowait, None)
+    assert await said(engine, 2) == ["claveld has started", "it changed"]
+
+
+@pytest.mark.parametrize("failure", [Outcome.FAILED, RefusedError("no")])
+async def test_what_failed_is_tried_again(failure: Outcome | Exception) -> None:
+    assert await said(Engine(failure, failure), 3) == ["claveld has started", "it failed before", "it failed before"]
+
+
+async def test_some_that_failed_are_no_failure_of_the_source() -> None:
+    engine = Engine(Outcome.UNITS_FAILED)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await Evaluations(FLEET, engine).keep_evaluating()
+    assert engine.asked == ["claveld has started"]
