@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import measure, peers
 from .closure import closure
+from .coordinate import coordinate
 from .deploy import deploy
 from .evaluate import evaluate
 from .hosts import hosts
@@ -17,7 +18,7 @@ from .refresh import cold, refresh
 from .screen import screen
 from .start import start
 
-NAMES = ("refresh", "cold", "start", "evaluate", "screen", "closure", "deploy")
+NAMES = ("refresh", "cold", "start", "evaluate", "screen", "closure", "deploy", "coordinate")
 VERSIONS = (
     ("OpenSSH", ("ssh", "-V")),
     ("Nix", ("nix", "--version")),
@@ -52,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cold-hosts", nargs="+", type=int, default=[200], metavar="N", help="fleet sizes for cold")
     parser.add_argument("--units", nargs="+", type=int, default=[8, 200], metavar="N", help="fleet sizes for evaluate")
     parser.add_argument("--rows", nargs="+", type=int, default=[100, 1000, 10_000], metavar="N", help="units for screen")
+    parser.add_argument("--agents", nargs="+", type=int, default=[10, 100, 1000], metavar="N", help="agents for coordinate")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long coordinate's agents are idle")
     parser.add_argument("--runs", type=int, default=5, help="counted runs of each contestant")
     parser.add_argument("--install-peers", action="store_true", help=f"pyinfra and ansible-core, into {peers.cache_folder()}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything there")
@@ -67,6 +70,8 @@ def _results(args: argparse.Namespace) -> Iterator[tuple[list[measure.Row], list
         yield evaluate(count, args.runs)
     for count in args.rows if "screen" in args.names else ():
         yield screen(count, args.runs)
+    for count in args.agents if "coordinate" in args.names else ():
+        yield coordinate(count, args.seconds)
     if "closure" in args.names:
         yield closure(2000, args.runs)
     if "deploy" in args.names:

@@ -1,0 +1,231 @@
+"""So many agents that wait at one claveld, against a bare ASGI program that holds the same questions: processor, memory, telling."""
+
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from clavel_tui.domain.agent import Agent, AgentSpecification, Role
+from clavel_tui.domain.deployment import Deployment, Specification, Template
+from clavel_tui.domain.source import Evaluation, Lock, Source
+from clavel_tui.history import MIGRATIONS
+from clavel_tui.history.agents import Agents
+from clavel_tui.history.deployments import Deployments
+from clavel_tui.store import Database
+
+from .measure import Aim, Row, Verdict
+
+OURS, PEER = "claveld", "uvicorn, no more"
+WAIT_S = 15
+"""A heartbeat: each question waits so long, and is asked again."""
+CORE = "% of a core"
+BARE = """
+import asyncio, sys, uvicorn
+changed, tag = asyncio.Event(), "a"
+async def app(scope, receive, send):
+    global changed, tag
+    headers = dict(scope["headers"])
+    if scope["path"] == "/change":
+        tag, old, changed = tag + "a", changed, asyncio.Event()
+        old.set()
+    elif headers.get(b"if-none-match", b"").decode() == tag:
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await changed.wait()
+        except TimeoutError:
+            pass
+    same = headers.get(b"if-none-match", b"").decode() == tag
+    await send({"type": "http.response.start", "status": 304 if same else 200, "headers": [(b"etag", tag.encode())]})
+    await send({"type": "http.response.body", "body": b"" if same else b"x" * 600})
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", lifespan="off", access_log=False, timeout_keep_alive=75)
+""".replace("WAIT_S", str(WAIT_S))# fmt: skip
+
+
+def coordinate(count: int, seconds: float = 60.0) -> tuple[list[Row], list[Verdict]]:
+    """Both in turn: idle for ``seconds``, then one change that all of them are told."""
+    with tempfile.TemporaryDirectory(prefix="clavel-bench-") as name:
+        tokens = asyncio.run(_fleet(Path(name), count))
+        with _claveld(Path(name)) as (pid, port):
+            ours = asyncio.run(_measured(pid, port, tokens, seconds, lambda: _move(Path(name), count)))
+    with _bare() as (pid, port):
+        theirs = asyncio.run(_measured(pid, port, ["x"] * count, seconds, lambda: _ask_once(port)))
+    rows = [
+        Row("coordinate", f"{who}: {what}", count, 1, value, unit=unit)
+        for who, found in ((OURS, ours), (PEER, theirs))
+        for what, (value, unit) in found.items()
+    ]
+    cpu = [
+        Verdict(
+            "coordinate", count, f"{OURS}: idle", Aim(CORE, f"{PEER}: idle", None), ours["idle"][0] / max(theirs["idle"][0], 0.01)
+        )
+    ]
+    return rows, cpu
+
+
+async def _fleet(folder: Path, count: int) -> list[str]:
+    """A journal with so many agents, all of which ask for one ref; their tokens."""
+    hosts = folder / "hosts/fleet"
+    hosts.mkdir(parents=True)
+    (hosts / "unit.toml").write_text('name = "fleet"\ntype = "nixos"\narch = "x86_64-linux"\naddress = "fleet"\n')
+    (hosts.parent / "fleet.toml").write_text('name = "bench"\n')
+    database = await Database.open(folder / "claveld.db", MIGRATIONS)
+    agents = Agents(database)
+    tokens = []
+    for number in range(count):
+        await agents.add(Agent(name=f"a{number}", specification=AgentSpecification(deployments=("fleet",))), "bench")
+        tokens.append(await agents.new_token(f"a{number}", Role.AGENT))
+    await database.close()
+    await _record(folder, "first")
+    return tokens
+
+
+async def _record(folder: Path, text: str) -> None:
+    template = Template(
+        nar_id=f"/nix/store/{text}", substituters=("https://cache.example.org",) * 3, keys=("key-1:" + "x" * 44,) * 3
+    )
+    found = Deployment.of(Specification(unit="fleet", template=template), "/repository", f"sha256-{text}")
+    database = await Database.open(folder / "claveld.db", MIGRATIONS)
+    lock = Lock(url="/repository", nar_hash=f"sha256-{text}")
+    await Deployments(database).record(Evaluation(source=Source(name="main", url="/repository"), lock=lock), [found], "bench", "")
+    await database.close()
+
+
+def _move(folder: Path, count: int) -> None:
+    """As an evaluation does; from another process, so that claveld has to notice it."""
+    asyncio.run(_record(folder, f"next{count}"))
+
+
+def _ask_once(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"GET /change HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        connection.recv(4096)
+
+
+def _port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _claveld(folder: Path) -> Iterator[tuple[int, int]]:
+    port = _port()
+    said = {"fleet": folder / "hosts", "listen": f"127.0.0.1:{port}", "database": folder / "claveld.db"}
+    (folder / "claveld.toml").write_text("".join(f'{key} = "{value}"\n' for key, value in said.items()))
+    words = [sys.executable, "-c", "import sys; from clavel_tui.claveld_wiring import main; sys.exit(main())"]
+    with _started([*words, "--config", str(folder / "claveld.toml"), "serve"], port) as pid:
+        yield pid, port
+
+
+@contextmanager
+def _bare() -> Iterator[tuple[int, int]]:
+    port = _port()
+    with _started([sys.executable, "-c", BARE, str(port)], port) as pid:
+        yield pid, port
+
+
+@contextmanager
+def _started(words: list[str], port: int) -> Iterator[int]:
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(400):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class _Agents:
+    """So many connections that are kept; ``told``: when each last got something new."""
+
+    def __init__(self, port: int, tokens: list[str]) -> None:
+        self._port = port
+        self._tokens = tokens
+        self.told: dict[int, float] = {}
+        self.waiting = 0
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number, token in enumerate(self._tokens):
+                group.create_task(self._one(number, token))
+                await asyncio.sleep(WAIT_S / len(self._tokens))  # spread over a heartbeat, as their jitter does
+
+    async def _one(self, number: int, token: str) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        tag = ""
+        try:
+            while True:
+                ask = f"GET /v1/deployments/fleet?wait={WAIT_S if tag else 0} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                writer.write((ask + (f"If-None-Match: {tag}\r\n" if tag else "") + "\r\n").encode())
+                self.waiting += bool(tag)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                self.waiting -= bool(tag)
+                fields = {key.lower(): value for key, _, value in (line.partition(": ") for line in head.split("\r\n")[1:])}
+                status = int(head.split()[1])
+                if status == 200:
+                    await _body(reader, fields)
+                    self.told[number] = time.monotonic()
+                elif status != 304:
+                    raise RuntimeError(head)
+                tag = fields["etag"]
+        finally:
+            writer.close()
+
+
+async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> None:
+    if "content-length" in fields:
+        await reader.readexactly(int(fields["content-length"]))
+        return
+    while length := int((await reader.readline()).strip(), 16):
+        await reader.readexactly(length + 2)
+    await reader.readexactly(2)
+
+
+async def _measured(pid: int, port: int, tokens: list[str], seconds: float, change) -> dict[str, tuple[float, str]]:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    agents = _Agents(port, tokens)
+    task = asyncio.create_task(agents.run())
+    await asyncio.sleep(WAIT_S + 2)
+    begun, used = time.monotonic(), _used(pid)
+    await asyncio.sleep(seconds)
+    idle = 100 * (_used(pid) - used) / (time.monotonic() - begun)
+    agents.told.clear()
+    used, at = _used(pid), time.monotonic()
+    await asyncio.to_thread(change)
+    changed = time.monotonic()
+    while len(agents.told) < len(tokens):
+        if time.monotonic() - changed > 60:
+            raise RuntimeError(f"only {len(agents.told)} were told")
+        await asyncio.sleep(0.01)
+    after = sorted(when - at for when in agents.told.values())
+    telling = _used(pid) - used
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return {
+        "idle": (idle, CORE),
+        "memory": (_memory(pid), "MiB"),
+        "told, the middle one": (statistics.median(after), "s"),
+        "told, p99": (after[int(len(after) * 0.99) - 1], "s"),
+        "told, the last": (after[-1], "s"),
+        "processor for the telling": (telling, "s"),
+    }
+
+
+def _used(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
