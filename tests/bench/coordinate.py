@@ -45,7 +45,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 304 if same else 200, "headers": [(b"etag", tag.encode())]})
     await send({"type": "http.response.body", "body": b"" if same else b"x" * 600})
 uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", lifespan="off", access_log=False, timeout_keep_alive=75)
-""".replace("WAIT_S", str(WAIT_S))# fmt: skip
+""".replace("WAIT_S", str(WAIT_S))  # fmt: skip
 
 
 def coordinate(count: int, seconds: float = 60.0) -> tuple[list[Row], list[Verdict]]:
