@@ -47,7 +47,10 @@ def words(path: str, substituters: Sequence[str], keys: Sequence[str]) -> tuple[
         "extra-trusted-public-keys": " ".join(keys),
         "connect-timeout": "10",
         "download-attempts": "2",
-        "narinfo-cache-negative-ttl": "0",  # what a cache lacked a minute ago may have been uploaded since
+        # What a cache lacked a minute ago may have been uploaded since, and what bore no good signature signed: Nix
+        # would remember the one for an hour and the other for a month.
+        "narinfo-cache-negative-ttl": "0",
+        "narinfo-cache-positive-ttl": "10",
     }
     return ("nix-store", "--realise", path, *(word for key, value in options.items() for word in ("--option", key, value)))
 
