@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
 from clavel_tui.domain.errors import ClavelError, InventoryError, RefusedError, SettingsError
-from clavel_tui.process import is_alive, runner_name
+from clavel_tui.process import runner_name
 
 if TYPE_CHECKING:
     from clavel_tui.agent.daemon import Daemon
@@ -107,7 +108,14 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
     try:
         database = await Database.open(own / "agent.db", MIGRATIONS)
     except JournalError as error:
-        raise StoreRefusedError(error.text, error.hint) from error
+        if "left as it is" not in error.text:
+            raise StoreRefusedError(error.text, error.hint) from error
+        # A card that went bad, or an older agent behind a rollback: a machine that only pulls has no other way in.
+        for tail in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                (own / f"agent.db{tail}").replace(own / f"agent.db.{time.time():.0f}{tail}")
+        sys.stderr.write(f"clavel-agent: {error}; it was moved aside\n")
+        database = await Database.open(own / "agent.db", MIGRATIONS)
     parts = _parts(unit, claveld, database, own)
     engine = InProcessFleet(parts, SshFiles(), database.close)
     await engine.load()
@@ -116,7 +124,7 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         await engine.settle_open()  # what was under way when the agent was restarted, by the very switch perhaps
         refs = tuple(said.deployments) or (unit.name,)
         folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
-        yield Daemon(unit, said.agent or unit.name, refs, claveld, engine, parts.deployments, outbox, folders, time.time)
+        yield Daemon(unit, said.agent or unit.name, refs, claveld, engine, parts.deployments, outbox, folders, time.time, _log)
     finally:
         await engine.close()
 
@@ -161,9 +169,14 @@ def _parts(unit: Unit, claveld: AgentClient, database: Database, own: Path) -> P
         clock=Clock(time.time),
         origin=origin,
         runner_name=name,
-        is_alive=is_alive,
+        is_alive=lambda runner: runner == name,  # there is one agent here, whatever the machine was called before
         failing_too=failing_too,
     )
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _hold(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ SAME = (
     "ProtectSystem", "ProtectHome", "PrivateTmp", "PrivateDevices", "ProtectClock", "ProtectControlGroups", "ProtectHostname",
     "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProcSubset", "NoNewPrivileges",
     "CapabilityBoundingSet", "LockPersonality", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "RemoveIPC",
-    "SystemCallArchitectures", "MemoryMax", "TasksMax",
+    "SystemCallArchitectures", "MemoryMax", "TasksMax", "LimitNOFILE",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -12,21 +13,21 @@ from pathlib import Path
 
 from clavel_tui import __version__
 from clavel_tui.agent import memory
-from clavel_tui.agent.deciding import Decision, Runs, decide
+from clavel_tui.agent.deciding import RETRY_FIRST_S, RETRY_MOST_S, Decision, Runs, decide
 from clavel_tui.agent.outbox import Outbox
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_agent import AgentClient, Got
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import ClavelError
-from clavel_tui.domain.operation import Operation, Request, Verb
+from clavel_tui.domain.operation import Request, Verb
 from clavel_tui.domain.source import Evaluation, Lock, Source
 from clavel_tui.domain.system import Delivery
 from clavel_tui.domain.unit import Unit
-from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.history import JournalError
 from clavel_tui.history.deployments import Deployments
+from clavel_tui.operations import InProcessFleet
 
 AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
 """Between two questions while claveld does not answer, and what that grows to."""
@@ -46,6 +47,11 @@ class Ref:
     wanted: Deployment | None = None
     said: Report | None = None
     trouble: str = ""
+    refusals: int = 0
+    retry: float = 0.0
+    """When what the engine refused is tried again, by the loop's own clock."""
+    operation: str = ""
+    """What is under way for it."""
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     asking: asyncio.Task[Got] | None = None
 
@@ -72,8 +78,8 @@ class Daemon:
     """Applies what claveld says that ``unit`` should run. ``engine``: the same that a console has, for this unit alone."""
 
     def __init__(
-        self, unit: Unit, name: str, refs: tuple[str, ...], claveld: AgentClient, engine: FleetClient, deployments: Deployments,
-        outbox: Outbox, folders: Folders, wall: Callable[[], float],
+        self, unit: Unit, name: str, refs: tuple[str, ...], claveld: AgentClient, engine: InProcessFleet,
+        deployments: Deployments, outbox: Outbox, folders: Folders, wall: Callable[[], float], log: Callable[[str], object],
     ) -> None:  # fmt: skip
         self._unit = unit
         self._name = name
@@ -84,6 +90,7 @@ class Daemon:
         self._outbox = outbox
         self._folders = folders
         self._wall = wall
+        self._log = log
         self._turn = asyncio.Lock()
         self._post = asyncio.Event()
         self._looked = -LOOK_S
@@ -103,6 +110,7 @@ class Daemon:
     async def _ask(self, ref: Ref) -> None:
         away = AWAY_FIRST_S
         while True:
+            begun = asyncio.get_running_loop().time()
             ref.asking = asyncio.create_task(self._claveld.deployment(ref.name, ref.tag, POLL_S if ref.tag else 0.0))
             try:
                 await asyncio.wait([ref.asking])
@@ -113,22 +121,49 @@ class Daemon:
                 ref.ask_again()
                 raise
             except ClaveldError as error:
-                ref.trouble = str(error)
+                self._note(ref, str(error))
                 ref.woken.set()
                 pause = REFUSED_S if error.refused else away
                 away = min(away * 2, AWAY_MOST_S)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter
                 continue
-            away, ref.trouble = AWAY_FIRST_S, ""
+            away = AWAY_FIRST_S
+            self._note(ref, "")
             ref.tag = got.tag
             if got.deployment:
-                ref.wanted = got.deployment
-                self._hear(ref, got.told)
+                await self._take(ref, got.deployment, got.told)
             ref.woken.set()
+            # A proxy that changes ETags would have it ask without a pause.
+            await asyncio.sleep(max(0.0, begun + AWAY_FIRST_S - asyncio.get_running_loop().time()))
+
+    def _note(self, ref: Ref, trouble: str) -> None:
+        """Once, where it is another one: an administrator looks for it in the machine's own log."""
+        if trouble != ref.trouble:
+            self._log(f"{ref.name}: {trouble or 'claveld answers again'}")
+            ref.trouble = trouble
+
+    async def _take(self, ref: Ref, wanted: Deployment, told: Told | None) -> None:
+        """What is under way for another one, or is to be held, is stopped at its next safe point."""
+        other = ref.wanted is not None and ref.wanted.id != wanted.id
+        ref.wanted = wanted
+        if other:
+            ref.refusals, ref.retry = 0, 0.0
+        try:
+            self._hear(ref, told)
+        except OSError as error:  # a full disk: it is asked for anew, and heard then
+            self._note(ref, f"what it was told cannot be kept: {error}")
+            ref.tag = ""
+        if ref.operation and (other or (self.memory.held and await self._prepares(ref.operation))):
+            await self._engine.cancel(ref.operation)
+
+    async def _prepares(self, ident: str) -> bool:
+        """Nothing that runs was touched yet."""
+        operation = await self._engine.operation(ident)
+        return operation is not None and operation.step in {"", "fetch"}
 
     def _hear(self, ref: Ref, told: Told | None) -> None:
         """An order counts once, however often it is read."""
-        if told is None or told.number <= self.memory.heard.get(ref.name, 0):
+        if told is None or told.number == self.memory.heard.get(ref.name, 0):  # less, where it was registered anew
             return
 
         def changed(known: memory.Memory) -> memory.Memory:
@@ -153,6 +188,9 @@ class Daemon:
             if self.memory != known:
                 known, self._looked = self.memory, -LOOK_S
                 for ref in self._refs:
+                    if known.held and ref.operation and await self._prepares(ref.operation):
+                        await self._engine.cancel(ref.operation)
+                    ref.refusals, ref.retry = 0, 0.0
                     ref.woken.set()
 
     # ---- what is done about it
@@ -177,17 +215,23 @@ class Daemon:
         if not wanted.genuine:
             await self._say(ref, wanted, Decision(Phase.FAILED, f"what came as {wanted.name} is not what its id says"))
             return POLL_S
+        now = asyncio.get_running_loop().time()
         try:
             decision = await self._decide(ref, wanted)
-            if decision.apply:
-                await self._say(ref, wanted, Decision(Phase.APPLYING))
-                await self._apply(wanted)
-                ref.ask_again()
+            if decision.apply and now < ref.retry:
+                return min(POLL_S, ref.retry - now)
+            if decision.phase is Phase.APPLYING and not decision.apply:
+                await self._engine.settle_open()  # nobody carries it: its last word could not be read or written
                 decision = await self._decide(ref, wanted)
-            await self._say(ref, wanted, decision)
+            elif decision.apply:
+                await self._apply(ref, wanted)
+                ref.refusals, ref.retry = 0, 0.0
+                decision = await self._decide(ref, wanted)
         except (ClavelError, JournalError, OSError) as error:
-            decision = Decision(Phase.FAILED, str(error), wait=POLL_S)
-            await self._say(ref, wanted, decision)
+            pause = min(RETRY_FIRST_S * 2.0**ref.refusals, RETRY_MOST_S)
+            ref.refusals, ref.retry = min(ref.refusals + 1, 20), now + pause
+            decision = Decision(Phase.FAILED, str(error), wait=pause)
+        await self._say(ref, wanted, decision)
         return min(POLL_S, decision.wait or POLL_S)
 
     async def _decide(self, ref: Ref, wanted: Deployment) -> Decision:
@@ -202,7 +246,7 @@ class Daemon:
         runs = await asyncio.to_thread(self._runs)
         return decide(self._unit, wanted, runs, tried, held=known.held, released=released, now=self._wall())
 
-    async def _apply(self, wanted: Deployment) -> Operation:
+    async def _apply(self, ref: Ref, wanted: Deployment) -> None:
         """By the engine, as a push is: previewed, journalled, tried, confirmed from here, and only then kept."""
         await self._record(wanted)
         request = Request(
@@ -211,7 +255,13 @@ class Daemon:
         )  # fmt: skip
         plan = await self._engine.plan(request)
         self._looked = -LOOK_S
-        return await self._engine.wait(await self._engine.submit(plan))
+        ref.operation = await self._engine.submit(plan)
+        try:
+            await self._say(ref, wanted, Decision(Phase.APPLYING))
+            await self._engine.wait(ref.operation)
+        finally:
+            ref.operation = ""
+            ref.ask_again()
 
     async def _record(self, wanted: Deployment) -> None:
         """In the unit's own journal, where a plan looks it up."""
@@ -247,14 +297,15 @@ class Daemon:
             reasons=tuple(reason.text[:200] for reason in state.health.reasons[:20]) if state else (),
         )
         if ref.said is None or _without_time(ref.said) != _without_time(report):
-            ref.said = report
-            self._outbox.put(report)
+            if await asyncio.to_thread(self._outbox.put, report):
+                ref.said = report
             self._post.set()
 
     async def _state(self, *, always: bool) -> UnitState | None:
         now = asyncio.get_running_loop().time()
         if always and now - self._looked >= LOOK_S:
-            await self._engine.refresh([self._unit.name])
+            with contextlib.suppress(ClavelError, JournalError, OSError):  # a full disk is no reason to say nothing
+                await self._engine.refresh([self._unit.name])
             self._looked = now
         return self._engine.unit_now(self._unit.name)
 

@@ -47,16 +47,32 @@ def decide(
     if held:
         return Decision(Phase.HELD, held)
     if runs.current == wanted.nar_id == runs.profile:
-        return Decision(Phase.IDLE, outcome=last.outcome if last and last.outcome else Outcome.NO_CHANGE)
+        return Decision(Phase.IDLE, outcome=last.outcome if last and last.outcome in _RUNS else Outcome.NO_CHANGE)
     if last is None:
         return Decision(Phase.APPLYING, apply=True)
     if last.state is not State.SETTLED:
         return Decision(Phase.APPLYING, last.step, wait=5.0)
     if last.outcome is Outcome.NEEDS_REBOOT and runs.profile == wanted.nar_id:
         return Decision(Phase.IDLE, "it comes up at the next boot", outcome=last.outcome)
-    if last.outcome is Outcome.RETURNED and last.id != released:
-        return Decision(Phase.QUARANTINED, last.text, outcome=last.outcome)
+    if last.id != released and (why := _left_alone(last, wanted, runs)):
+        return Decision(Phase.QUARANTINED, why, outcome=last.outcome)
     return _again(last, tried, released, now)
+
+
+def _left_alone(last: Operation, wanted: Deployment, runs: Runs) -> str:
+    """Why it is not tried again by itself: one that had been activated and took the machine down would do so for ever."""
+    activated = last.outcome in _BAD or (last.outcome is Outcome.FAILED and last.came_from)
+    if activated:
+        return last.text
+    if last.outcome in _RUNS and runs.profile == wanted.nar_id:
+        return "something else was booted, or is tried: it comes up at the next boot"
+    return ""
+
+
+_RUNS = frozenset({Outcome.SUCCEEDED, Outcome.NO_CHANGE, Outcome.UNITS_FAILED})
+"""It runs, whatever else."""
+_BAD = frozenset({Outcome.RETURNED, Outcome.INTERRUPTED, Outcome.UNKNOWN})
+"""It was touched, and is not what runs."""
 
 
 def _again(last: Operation, tried: list[Operation], released: str, now: float) -> Decision:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_agent import AgentClient
@@ -38,6 +39,10 @@ def enrol(file: Path, name: str, url: str, token: str, ca_file: str) -> str:
     """
     if file.exists():
         raise RefusedError(f"{file} is there already", "a new token goes into its token_file, and needs no restart")
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise RefusedError(f"{url} would send the token in the clear", "say https; inside a VPN write agent.toml by hand")
+    ca_file = str(Path(ca_file).absolute()) if ca_file else ""
     client = AgentClient(url, lambda: token, "clavel-agent enrol", ca_file)
     try:
         got = asyncio.run(client.deployment(name))

@@ -23,8 +23,8 @@ class Outbox:
             torn.unlink(missing_ok=True)
         self._number = max((int(file.stem) for file in self._files()), default=0)
 
-    def put(self, report: Report) -> None:
-        """Whole or not at all. A full disk costs the report, and never the agent."""
+    def put(self, report: Report) -> bool:
+        """Whole or not at all; False where there was no room for it."""
         self._number += 1
         file = self._folder / f"{self._number:012d}.json"
         new = file.with_suffix(".new")
@@ -36,8 +36,10 @@ class Outbox:
             new.replace(file)
         except OSError:
             new.unlink(missing_ok=True)
+            return False
         for old in self._files()[:-KEPT]:
             old.unlink(missing_ok=True)
+        return True
 
     def oldest(self) -> tuple[Path, Report] | None:
         """The next to be sent; what is not understood any more is thrown away."""

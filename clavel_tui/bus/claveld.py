@@ -39,8 +39,8 @@ class ClaveldError(Exception):
 
     @property
     def hopeless(self) -> bool:
-        """Nor would it help later: what was sent is not taken. A token that is not good may become another one."""
-        return self.refused and self.status not in {http.client.UNAUTHORIZED, http.client.NOT_FOUND}
+        """Nor would it help later: what was sent is not taken."""
+        return self.status in {http.client.FORBIDDEN, http.client.REQUEST_ENTITY_TOO_LARGE, http.client.UNPROCESSABLE_ENTITY}
 
 
 class Claveld:
@@ -93,7 +93,7 @@ class Claveld:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise ClaveldError(f"{self.url} cannot be reached: {clean(str(error) or type(error).__name__, 200)}") from error
-        if answer.status >= http.client.BAD_REQUEST:
+        if answer.status not in {http.client.OK, http.client.NOT_MODIFIED}:
             raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", answer.status)
         return answer.status, answer.headers, said
 

@@ -12,7 +12,7 @@ from typing import Any
 from clavel_tui.domain.agent import POLL_S, Agent, AgentState, RefState, Report, Role, Said, Told
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.history import Journal
+from clavel_tui.history import Journal, JournalError
 from clavel_tui.history.agents import Agents, Holder, hashed
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
@@ -70,7 +70,8 @@ class Coordinator:
     async def keep_up(self) -> None:
         """Looks for what has changed, until cancelled."""
         while True:
-            await self.look()
+            with contextlib.suppress(JournalError):  # a disk that is full for an hour must not end it for ever
+                await self.look()
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
@@ -91,7 +92,7 @@ class Coordinator:
             news["reports"] = await self.agents.latest()
         self.known, self._seq, self._moved = replace(before, **news), seq, moved
         for key in self._waiting:
-            if key == EVENT or self._answers_differ(before, key):
+            if key == EVENT or "agents" in news or self._answers_differ(before, key):
                 self._wake(key)
 
     def _served(self, refs: list[RefState]) -> dict[str, Any]:
@@ -178,7 +179,10 @@ class Coordinator:
         waiting.add(event)
         try:
             async with asyncio.timeout(wait):
+                known = self.known.agents.get(agent)
                 while not self.closing and (found := self.answer(name, agent)) is not None and found.tag == tag:
+                    if agent and self.known.agents.get(agent, (None,))[0] != (known or (None,))[0]:
+                        break
                     event.clear()
                     await event.wait()
         except TimeoutError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -64,6 +65,8 @@ class Evaluations:
 
     async def keep_evaluating(self) -> None:
         """Until cancelled. One source that cannot be watched or evaluated keeps no other from it."""
+        if not self.fleet.sources:
+            await asyncio.Event().wait()
         async with asyncio.TaskGroup() as group:
             for source in self.fleet.sources:
                 group.create_task(self._keep(source.name))
@@ -99,7 +102,10 @@ class Evaluations:
     async def _once(self, source: str, why: str) -> bool:
         """Whether it was evaluated, which stands in the journal either way."""
         try:
+            asked = time.time()
             operation = await self._evaluator.wait(await self._evaluator.evaluate(source, why))
+            if operation.started < asked - 1:  # somebody else's, which had locked the revision before this one was there
+                operation = await self._evaluator.wait(await self._evaluator.evaluate(source, why))
         except (ClavelError, JournalError):
             return False
         return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}

@@ -53,6 +53,8 @@ async def deployment(
     found = claveld.answer(name, agent)
     if found and found.tag == if_none_match and wait:
         found = await claveld.changed_answer(name, agent, if_none_match, wait)
+        if not claveld.may_ask(holder, name):  # it was removed while it waited
+            raise ProblemError(403, f"{holder.name} may not ask for {name}")
         _still(claveld, agent)
     if found is None:
         raise ProblemError(404, f"nothing was evaluated for {name} yet", "`claveld sources` tells what was evaluated")

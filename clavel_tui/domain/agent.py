@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.health import Level
@@ -58,6 +58,7 @@ class Phase(StrEnum):
 class Report(Model):
     """How one Deployment of one agent stands. ``event`` names the report itself: sent twice it counts once."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a newer agent says more
     event: str = Field(pattern=r"^[0-9a-f]{32}$")
     agent: Name
     name: Name

@@ -14,7 +14,7 @@ from clavel_tui.history.journal import Note, append
 from clavel_tui.store import Database
 
 REPORTS_KEPT = 200
-"""Of each ref of an agent: what it has said of a year of deployments."""
+"""Of each ref of an agent."""
 _PREFIX = "clv"
 
 
@@ -118,6 +118,12 @@ class Agents:
             if cursor.rowcount != 1:
                 return False
             await append(write, self._now(), [_note(report)])
+            if report.good and report.desired:  # kept by itself: reports go, and what was good is to be found for ever
+                await write.execute(
+                    "INSERT INTO good SELECT name, ?, seq FROM reports WHERE event = ?"
+                    " ON CONFLICT (name, deployment) DO UPDATE SET seq=excluded.seq",
+                    (report.desired, report.event),
+                )
             await write.execute(
                 "DELETE FROM reports WHERE agent = ? AND name = ? AND seq <="
                 " (SELECT seq FROM reports WHERE agent = ? AND name = ? ORDER BY seq DESC LIMIT 1 OFFSET ?)",
@@ -143,9 +149,7 @@ class Agents:
 
     async def good(self, name: str) -> list[str]:
         """Ids of the Deployments of that ref that an agent has applied and found well, the newest first."""
-        rows = await self._db.rows("SELECT body FROM reports WHERE name = ? ORDER BY seq DESC", (name,))
-        said = (Report.model_validate_json(row[0]) for row in rows)
-        return list(dict.fromkeys(report.desired for report in said if report.good and report.desired))
+        return [row[0] for row in await self._db.rows("SELECT deployment FROM good WHERE name = ? ORDER BY seq DESC", (name,))]
 
 
 def hashed(token: str) -> str:

@@ -136,8 +136,8 @@ class Journal:
         return [(Operation.model_validate_json(body), runner, offset) for body, runner, offset in rows]
 
     async def operations(self, limit: int = 200, unit: str = "") -> list[Operation]:
-        """The newest first."""
-        sql = "SELECT body FROM operations WHERE unit = ? OR ? = '' ORDER BY started DESC LIMIT ?"
+        """The newest first: as they were begun, whatever the clock said then."""
+        sql = "SELECT body FROM operations WHERE unit = ? OR ? = '' ORDER BY rowid DESC LIMIT ?"
         rows = await self._db.rows(sql, (unit, unit, limit))
         return [Operation.model_validate_json(row[0]) for row in rows]
 

@@ -96,6 +96,8 @@ MIGRATIONS = (
             seq INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL UNIQUE, agent TEXT NOT NULL, name TEXT NOT NULL,
             received REAL NOT NULL, body TEXT NOT NULL)""",
             "CREATE INDEX reports_by_agent ON reports (agent, name, seq)",
+            """CREATE TABLE good (
+            name TEXT NOT NULL, deployment TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (name, deployment))""",
             """CREATE TRIGGER reports_no_update BEFORE UPDATE ON reports
             BEGIN SELECT RAISE(ABORT, 'what an agent has said does not change'); END""",
         ),

@@ -27,6 +27,8 @@ LINES_KEPT = 200
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _ROOT = 'roots=/nix/var/nix/gcroots/clavel\nmkdir -p "$roots" && ln -sfn "$1" "$roots/${1##*/}" || exit 1\nshift\n'
 """Before what is built on a unit is there: else a garbage collection might come first."""
+_UNROOT = 'made=/nix/var/nix/gcroots/clavel/${1##*/}\ntrap \'[ -e "$made" ] || rm -f "$made"\' EXIT\n'
+"""A root of what never came would count among those that are kept."""
 _DARWIN_STORE = "/nix/var/nix/profiles/default/bin/nix-store"
 """A login by SSH has no Nix in its PATH on macOS."""
 
@@ -113,7 +115,7 @@ class Workshop:
             on_line(line)
 
         words = substitute.words(path, substituters, keys)
-        work = Mutation.script("substitute", _ROOT + text("work.sh"), path, *words, timeout=COPY_S, hold_stdin=True)
+        work = Mutation.script("substitute", _UNROOT + _ROOT + text("work.sh"), path, *words, timeout=COPY_S, hold_stdin=True)
         try:
             await self._said("nix-store --realise", target, work, told)
         except NixError as error:

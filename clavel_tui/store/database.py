@@ -27,8 +27,10 @@ Row = Sequence[Any]
 class Database:
     """An open database. All writing goes through ``transaction``."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, reader: aiosqlite.Connection | None = None) -> None:
+        """``reader``: a second connection to the same file: what is written and not committed yet is nobody's to read."""
         self._connection = connection
+        self._reader = reader or connection
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -62,7 +64,13 @@ class Database:
                 f"the database {path} cannot be written: {error}",
                 "make room or rights there, or name another file with --db",
             ) from error
-        return cls(connection)
+        try:
+            reader = await aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
+            await reader.execute("PRAGMA query_only=ON")
+        except sqlite3.Error as error:
+            await connection.close()
+            raise StoreError(f"the database {path} cannot be opened: {error}", "name another file with --db") from error
+        return cls(connection, reader)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -97,8 +105,15 @@ class Database:
             raise
 
     async def rows(self, sql: str, values: Iterable[Any] = ()) -> list[Row]:
-        """All rows of a query."""
-        return [tuple(row) for row in await self._connection.execute_fetchall(sql, tuple(values))]
+        """All rows of a query, of what is committed.
+
+        Raises:
+            StoreError: it could not be read.
+        """
+        try:
+            return [tuple(row) for row in await self._reader.execute_fetchall(sql, tuple(values))]
+        except sqlite3.Error as error:
+            raise StoreError(f"the journal cannot be read: {error}", "look at this machine's disk") from error
 
     async def value(self, sql: str, values: Iterable[Any] = ()) -> Any:  # noqa: ANN401  a column may hold anything
         """The first column of the first row, or None."""
@@ -107,4 +122,6 @@ class Database:
 
     async def close(self) -> None:
         """Closes the file."""
+        if self._reader is not self._connection:
+            await self._reader.close()
         await self._connection.close()

@@ -72,6 +72,7 @@ in
         SystemCallFilter = [ "@system-service" "~@privileged @resources" ];
         MemoryMax = "12G";
         TasksMax = 256;
+        LimitNOFILE = 65536;
       };
     };
   };

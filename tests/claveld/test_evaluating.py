@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -47,7 +48,7 @@ class Engine:
         if isinstance(outcome, Exception):
             raise outcome
         request = Request(unit="", stack="main", verb=Verb.EVALUATE)
-        operation = Operation(id="0", request=request, origin=Origin(operator="x"), state=State.RUNNING, started=0)
+        operation = Operation(id="0", request=request, origin=Origin(operator="x"), state=State.RUNNING, started=time.time())
         return operation.ended_with(outcome, "", 1)
 
 

@@ -217,7 +217,7 @@ async def test_a_full_database_is_told_as_such(file: Path) -> None:
     """SQLite ends the transaction itself then: what is told must be the cause, and not that there is nothing to end."""
     await made(file, ONE)
     database = await Database.open(file, (ONE,))
-    await database.rows("PRAGMA max_page_count=3")
+    await database._connection.execute("PRAGMA max_page_count=3")
     with pytest.raises(StoreError) as caught:
         await insert(database, "2", "zeroblob(100000)")
     assert caught.value.text == "the journal cannot be written: database or disk is full"
