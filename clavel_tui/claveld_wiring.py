@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from clavel_tui import __version__
 from clavel_tui.domain.errors import ClavelError, SettingsError
 from clavel_tui.inventory import load_fleet
+from clavel_tui.inventory.watching import fleet_changes
 from clavel_tui.process import is_alive, runner_name
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from clavel_tui.claveld.coordinator import Coordinator
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.operations import InProcessFleet
+
+
+_AGAIN = -1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,12 +43,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"claveld {__version__}\n" if args.version else parser.format_help())
         return 0
     try:
-        return asyncio.run(_run(args))
+        code = asyncio.run(_run(args))
     except ClavelError as error:
         sys.stderr.write(f"claveld: {error}\n{f'  {error.hint}' + chr(10) if error.hint else ''}")
         return 2 if isinstance(error, SettingsError) else 3
     except KeyboardInterrupt:
         return 130
+    if code == _AGAIN:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  ourselves
+    return code
 
 
 async def _run(args: argparse.Namespace) -> int:
@@ -55,15 +62,33 @@ async def _run(args: argparse.Namespace) -> int:
 
     config = read(Path(args.config) if args.config else FILE)
     fleet = load_fleet(Path(config.fleet))
+    again = asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine):
         if args.verb == "serve":
             await engine.settle_open()
-            await serve(config, coordinator, Evaluations(fleet, engine))
-            return 0
+            watcher = asyncio.create_task(_watch_files(Path(config.fleet), fleet, again))
+            await serve(config, coordinator, Evaluations(fleet, engine), again)
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+            return _AGAIN if again.is_set() else 0
         await coordinator.look()
         verb = VERBS[f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb]
         await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
     return 0
+
+
+async def _watch_files(root: Path, fleet: Fleet, again: asyncio.Event) -> None:
+    """A unit that was added is served without anybody's doing; files that are wrong leave everything as it was."""
+    async for _ in fleet_changes(root):
+        try:
+            changed = load_fleet(root) != fleet
+        except ClavelError as error:
+            sys.stderr.write(f"claveld: the fleet's files are not taken: {error}\n")
+            continue
+        if changed:
+            sys.stderr.write("claveld: the fleet's files have changed: beginning anew\n")
+            again.set()
+            return
 
 
 @asynccontextmanager

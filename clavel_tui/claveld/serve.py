@@ -27,8 +27,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluations) -> None:
-    """Until SIGTERM or SIGINT. What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start."""
+async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluations, again: asyncio.Event) -> None:
+    """Until SIGTERM, SIGINT, or ``again``.
+
+    What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start.
+    """
     host, port = config.address
     said = uvicorn.Config(
         make_app(coordinator, evaluations),
@@ -48,6 +51,8 @@ async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluatio
         asyncio.create_task(coordinator.keep_up(), name="keep up"),
         asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"),
     ]
+    anew = asyncio.create_task(again.wait())
+    anew.add_done_callback(lambda task: None if task.cancelled() else stop())
     http = _Server(said)
 
     def stop() -> None:
@@ -64,6 +69,7 @@ async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluatio
             task.result()  # that one of these ends is a fault, and not to be served over
         await server
     finally:
+        anew.cancel()
         for task in background:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

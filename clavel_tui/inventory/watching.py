@@ -25,6 +25,14 @@ async def source_changes(url: str) -> AsyncIterator[None]:
         yield
 
 
+async def fleet_changes(root: Path) -> AsyncIterator[None]:
+    """Yields after each change of the fleet's own files, a burst of them once."""
+    from watchfiles import awatch
+
+    async for _ in awatch(root, watch_filter=lambda _change, path: path.endswith(".toml"), debounce=400, step=100):
+        yield
+
+
 def local_folder(url: str) -> Path | None:
     """The folder that a flake reference means, if it is one of this machine; for one inside a repository, the repository's."""
     match = re.match(r"^(?:path:|git\+file://)?(/[^?#]*)", url)

@@ -43,8 +43,7 @@ in
       after = [ "network-online.target" "nix-daemon.socket" ];
       wants = [ "network-online.target" ];
       path = [ config.nix.package pkgs.util-linux pkgs.gnused pkgs.gnugrep pkgs.gawk pkgs.findutils config.systemd.package ];
-      # The switch that this very agent carries out must not stop it half-way; it starts anew by itself when it has ended.
-      restartIfChanged = false;
+      # The switch that this very agent carries out may restart it: the job goes on by itself, and the new agent confirms it.
       environment.MALLOC_ARENA_MAX = "1";
       serviceConfig = {
         ExecStart = "${cfg.package}/bin/clavel-agent --config ${file} run";

@@ -80,3 +80,26 @@ def test_what_failed_is_tried_again_less_and_less_often(failures: int, due: floa
 
 def test_a_clock_that_was_put_back_makes_nobody_wait_for_years() -> None:
     assert decide(AMBER, WANTED, RUNS_OLD, [tried(Outcome.FAILED, ended=2e9)], now=100).apply
+
+
+@pytest.mark.parametrize("outcome", [Outcome.INTERRUPTED, Outcome.UNKNOWN, Outcome.RETURNED])
+def test_what_took_the_machine_down_is_not_tried_for_ever(outcome: Outcome) -> None:
+    said = decide(AMBER, WANTED, RUNS_OLD, [tried(outcome)], now=1e9)
+    assert (said.phase, said.apply) == (Phase.QUARANTINED, False)
+
+
+def test_a_failure_that_had_touched_the_machine_is_left_alone_and_one_that_had_not_is_tried_again() -> None:
+    touched = tried(Outcome.FAILED).model_copy(update={"came_from": OLD})
+    assert decide(AMBER, WANTED, RUNS_OLD, [touched], now=1e9).phase is Phase.QUARANTINED
+    assert decide(AMBER, WANTED, RUNS_OLD, [tried(Outcome.FAILED)], now=1e9).apply
+
+
+def test_an_older_generation_that_somebody_has_booted_is_left_running() -> None:
+    said = decide(AMBER, WANTED, Runs(OLD, NEW), [tried(Outcome.SUCCEEDED)], now=1e9)
+    assert (said.phase, said.apply) == (Phase.QUARANTINED, False)
+    assert "comes up at the next boot" in said.text
+
+
+def test_what_runs_is_well_whatever_was_tried_before() -> None:
+    for outcome in (Outcome.FAILED, Outcome.INTERRUPTED, Outcome.NEEDS_REBOOT, Outcome.RETURNED):
+        assert decide(AMBER, WANTED, RUNS_NEW, [tried(outcome)]) == Decision(Phase.IDLE, outcome=Outcome.NO_CHANGE)

@@ -142,3 +142,34 @@ def test_what_it_said_yes_to_is_there_once_and_unchanged(killed: Killed) -> None
     assert set(newest) <= set(reports)
     assert told >= len(killed.taken)
     assert sequence == list(range(sequence[0], sequence[-1] + 1))
+
+
+def test_a_unit_that_is_added_is_known_without_anybodys_doing_and_files_that_are_wrong_change_nothing(killed: Killed) -> None:
+    process = killed.start()
+    headers = {"Authorization": f"Bearer {killed.tokens[Role.VIEWER]}"}
+
+    def units() -> list[str]:
+        try:
+            answer = httpx.get(f"http://127.0.0.1:{killed.port}/v1/units", headers=headers, timeout=5)
+        except httpx.HTTPError:
+            return []
+        return [unit["name"] for unit in answer.json()] if answer.status_code == 200 else []
+
+    def until(names: list[str]) -> None:
+        for _ in range(200):
+            if units() == names:
+                return
+            time.sleep(0.05)
+        raise AssertionError(units())
+
+    until(["amber"])
+    beryl = killed.folder / "hosts/beryl/unit.toml"
+    beryl.parent.mkdir()
+    beryl.write_text("name = 'beryl")
+    time.sleep(1)
+    assert units() == ["amber"]
+    beryl.write_text(UNIT.replace("amber", "beryl"))
+    until(["amber", "beryl"])
+    assert process.poll() is None  # it is the same process, which the init knows
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(20) == 0

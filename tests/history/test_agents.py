@@ -86,3 +86,10 @@ async def test_an_agent_hears_what_it_was_told_last(agents: Agents) -> None:
     assert (await agents.all())["amber"] == (AMBER, Told(order=Order.RELEASE, number=2))
     with pytest.raises(RefusedError):
         await agents.tell("beryl", Order.HOLD, "ann")
+
+
+async def test_what_was_good_is_found_however_many_reports_came_since(agents: Agents) -> None:
+    await agents.report(report(0, desired="a" * 64, outcome=Outcome.SUCCEEDED, health=Level.OK))
+    for number in range(1, REPORTS_KEPT + 10):
+        await agents.report(report(number, phase=Phase.FAILED))
+    assert await agents.good("amber") == ["a" * 64]
