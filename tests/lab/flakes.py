@@ -28,6 +28,7 @@ def nix(version: str, folder: Path) -> Path:
         real = f"{tree}/lib64/ld-linux-x86-64.so.2 --library-path {libraries} --argv0 nix {tree}/usr/bin/nix"
     program = folder / f"nix-{version}"
     lines = ("#!/bin/sh", f'echo "$*" | tr "\\n" " " >>{folder}/asked; echo >>{folder}/asked',
+             "export NIX_CONFIG='build-users-group ='",  # else root's Nix warns where there is a /nix, and no group nixbld
              f"export XDG_CACHE_HOME={folder}/cache", f'exec {real} --store {folder}/store "$@"')  # fmt: skip
     program.write_text("\n".join(lines) + "\n")
     program.chmod(0o755)
