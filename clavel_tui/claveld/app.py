@@ -31,6 +31,7 @@ def make_app(coordinator: Coordinator, evaluations: Evaluations) -> FastAPI:
     app.state.coordinator = coordinator
     app.state.evaluations = evaluations
     app.state.asked = Rate(limits.ASKED_A_SECOND, limits.ASKED_AT_ONCE)
+    app.state.reports = Rate(limits.REPORTS_A_SECOND, limits.REPORTS_AT_ONCE)
     app.state.guesses = Rate(limits.WRONG_A_SECOND, limits.WRONG_AT_ONCE)
     problems.install(app)
     app.include_router(for_agents.router, prefix="/v1")

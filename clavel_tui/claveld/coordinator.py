@@ -20,6 +20,9 @@ from clavel_tui.history.refs import Refs
 EVENT = "*"
 """Who waits for any event of the journal."""
 EVENTS = 100_000
+REFUSALS, REFUSALS_S = 10, 3600.0
+"""Of one agent, that are told in the journal in so many seconds."""
+TIDY_S = 3600.0
 LOOK_S = 0.25
 """Between two looks at the journal's newest number: `claveld agent add` in another process is heard so, too."""
 
@@ -59,6 +62,7 @@ class Coordinator:
         self.known = Known()
         self.seen: dict[str, float] = {}
         self.refused: dict[str, str] = {}
+        self._told_refusals: dict[str, tuple[float, ...]] = {}
         self.closing = False
         self._seq = -1
         self._moved = -1
@@ -73,6 +77,13 @@ class Coordinator:
             with contextlib.suppress(JournalError):  # a disk that is full for an hour must not end it for ever
                 await self.look()
             await asyncio.sleep(LOOK_S)
+
+    async def keep_tidy(self) -> None:
+        """Forgets what is older than anybody keeps, once an hour, until cancelled."""
+        while True:
+            await asyncio.sleep(TIDY_S)
+            with contextlib.suppress(JournalError):
+                await self.journal.tidy()
 
     async def look(self) -> None:
         """At once: whoever has just changed something wants that others hear of it."""
@@ -146,9 +157,14 @@ class Coordinator:
         self.seen[agent] = self.wall()
 
     async def refuse(self, agent: str, text: str) -> None:
-        """Told in the journal and beside the agent: once, however often it asks the same."""
-        if agent in self.known.agents and self.refused.get(agent) != text:
-            self.refused[agent] = text
+        """Told beside the agent, and in the journal: once, however often it asks the same, and not without end."""
+        if agent not in self.known.agents or self.refused.get(agent) == text:
+            return
+        self.refused[agent] = text
+        told = self._told_refusals.get(agent, ())
+        told = tuple(at for at in told if at > self.wall() - REFUSALS_S)
+        if len(told) < REFUSALS:
+            self._told_refusals[agent] = (*told, self.wall())
             await self.journal.record([("warn", "", agent, f"refused: {text}")])
 
     def well(self, agent: str) -> None:

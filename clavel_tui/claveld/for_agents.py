@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from clavel_tui.claveld.coordinator import Answer, Coordinator
+from clavel_tui.claveld.limits import Rate
 from clavel_tui.claveld.problems import ProblemError
-from clavel_tui.claveld.who import Anybody, Claveld, OneAgent
+from clavel_tui.claveld.who import Anybody, Claveld, OneAgent, slower
 from clavel_tui.domain.agent import Report, Role
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.history.agents import Holder
@@ -84,9 +85,12 @@ async def _recorded(claveld: Coordinator, name: str, ident: str) -> Response:
 
 
 @router.post("/reports")
-async def report(claveld: Claveld, holder: OneAgent, said: Report) -> Receipt:
+async def report(request: Request, claveld: Claveld, holder: OneAgent, said: Report) -> Receipt:
     """How a Deployment of this agent stands. Sent again it counts once."""
     await _for_itself(claveld, holder, said)
+    rate: Rate = request.app.state.reports
+    if wait := rate.take(holder.name):
+        raise slower(wait)
     return Receipt(new=await claveld.report(said))
 
 

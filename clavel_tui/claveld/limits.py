@@ -17,6 +17,8 @@ BODY_BYTES = 64 * 1024
 TOO_LONG = f"a body may be {BODY_BYTES} bytes long"
 ASKED_A_SECOND, ASKED_AT_ONCE = 20.0, 200.0
 """By one token: an agent asks some times a minute, a console some times a second."""
+REPORTS_A_SECOND, REPORTS_AT_ONCE = 0.5, 60.0
+"""By one agent: each is a row and an event, which are kept. A deployment makes two or three; an outbox of days comes slowly."""
 WRONG_A_SECOND, WRONG_AT_ONCE = 0.2, 20.0
 """Tokens that are not good, by one address: a guess has no chance anyway, but its lines fill logs."""
 REMEMBERED = 10_000

@@ -49,6 +49,7 @@ async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluatio
     await coordinator.look()
     background = [
         asyncio.create_task(coordinator.keep_up(), name="keep up"),
+        asyncio.create_task(coordinator.keep_tidy(), name="tidy"),
         asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"),
     ]
     anew = asyncio.create_task(again.wait())

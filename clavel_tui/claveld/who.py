@@ -34,20 +34,21 @@ async def holder(request: Request, claveld: Claveld, said: _Bearer) -> Holder:
     found = claveld.holder(said.credentials) if said else None
     if found is None:
         if wait := guesses.take(address):
-            raise _slower(wait)
+            raise slower(wait)
         once = claveld.once_held(said.credentials) if said else None
         if once and once.role is Role.AGENT:
             await claveld.refuse(once.name, f"its token has ended; asked from {address}")
         text = "this token is not good (any more)" if said else "who asks is not said"
         raise ProblemError(401, text, headers={"WWW-Authenticate": "Bearer"})
     if wait := asked.take(f"{found.role.value} {found.name}"):
-        raise _slower(wait)
+        raise slower(wait)
     if found.role is Role.AGENT:
         claveld.heard(found.name)
     return found
 
 
-def _slower(wait: float) -> ProblemError:
+def slower(wait: float) -> ProblemError:
+    """Ends a request of one that asks too often. ``wait``: seconds."""
     return ProblemError(429, f"too many requests: wait {wait:.0f} s", headers={"Retry-After": str(int(wait) + 1)})
 
 

@@ -184,3 +184,15 @@ async def test_what_an_agent_was_refused_is_told_once_and_shown_until_it_is_well
     ]
     await claveld.get("/v1/deployments/amber", "amber")
     assert (await claveld.get("/v1/agents")).json()[0]["refused"] == ""
+
+
+async def test_an_agent_that_reports_or_is_refused_without_end_fills_no_journal(claveld: Claveld) -> None:
+    before = await claveld.coordinator.journal.last_seq()
+    codes = [
+        (await claveld.post("/v1/reports", report(number).model_dump(mode="json"), "amber")).status_code
+        for number in range(int(limits.REPORTS_AT_ONCE) + 20)
+    ]
+    assert set(codes) == {200, 429}
+    for number in range(30):
+        await claveld.post("/v1/reports", {**report(1).model_dump(mode="json"), "agent": f"other{number}"}, "beryl")
+    assert await claveld.coordinator.journal.last_seq() - before < limits.REPORTS_AT_ONCE + 15
