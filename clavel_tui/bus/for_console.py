@@ -9,11 +9,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from clavel_tui.bus.claveld import ANSWER_S, NOT_UNDERSTOOD, Claveld, ClaveldError
 from clavel_tui.domain.agent import AgentState, Order, RefState
+from clavel_tui.domain.deployment import Recorded
 from clavel_tui.domain.operation import Event
 from clavel_tui.domain.text import clean
 
 T = TypeVar("T")
 _AGENTS = TypeAdapter(list[AgentState])
+_DEPLOYMENTS = TypeAdapter(list[Recorded])
+_IDS = TypeAdapter(list[str])
 _EVENTS = TypeAdapter(list[Event])
 _REF = TypeAdapter(RefState)
 _JSON = {"Content-Type": "application/json"}
@@ -38,6 +41,18 @@ class ConsoleClient(Claveld):
     async def roll_back(self, name: str, to: str = "", why: str = "", revision: int | None = None) -> RefState:
         """Points the ref to a recorded Deployment, the last known good where none is said, and pins it there."""
         return self._read(_REF, await self._post(f"/v1/refs/{name}/rollback", {"to": to, "why": why, "revision": revision}))
+
+    async def ref(self, name: str) -> RefState:
+        """Where it points."""
+        return self._read(_REF, await self._get(f"/v1/refs/{name}"))
+
+    async def deployments(self, name: str) -> list[Recorded]:
+        """All that were evaluated for that name, the newest first."""
+        return self._read(_DEPLOYMENTS, await self._get(f"/v1/deployments?name={name}&limit=1000"))
+
+    async def good(self, name: str) -> list[str]:
+        """Ids of those that an agent has applied and found well, the newest first."""
+        return self._read(_IDS, await self._get(f"/v1/refs/{name}/good"))
 
     async def unpin(self, name: str) -> RefState:
         """The ref follows its source again."""

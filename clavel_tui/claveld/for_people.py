@@ -64,6 +64,12 @@ async def moves(claveld: Claveld, _: Viewer, name: Name) -> list[RefMove]:
     return await claveld.deployments.moves(name)
 
 
+@router.get("/refs/{name}/good", tags=["refs"])
+async def good(claveld: Claveld, _: Viewer, name: Name) -> list[str]:
+    """Ids of the Deployments that an agent has applied and found well, the newest first."""
+    return await claveld.agents.good(name)
+
+
 @router.post("/refs/{name}/rollback", tags=["refs"])
 async def rollback(claveld: Claveld, who: Operator, name: Name, said: Move) -> RefState:
     """Points it to a recorded Deployment, the last known good where none is said, and pins it there."""

@@ -89,6 +89,8 @@ class Request(Model):
     """How it comes to the unit; None: as unit.toml says."""
     keep: int | None = Field(None, ge=1, le=1000)
     """GC: so many generations stay; None: all of them."""
+    pull: bool = False
+    """Carried out by claveld and the unit's own agent."""
     confirm: int | None = Field(None, ge=0, le=3600)
     """Seconds to wait for a word over a new connection; None: as unit.toml says."""
 
@@ -119,6 +121,17 @@ class ImageChange(Model):
     note: str = ""
 
 
+class PullPlan(Model):
+    """Where a ref of claveld is to point. ``revision``: that which was looked at; ``before``: where it points now."""
+
+    name: str
+    deployment: str
+    short: str
+    nar_id: str
+    revision: int
+    before: str
+
+
 class Plan(Model):
     """What would happen, for a person to confirm. ``refusal`` is a sentence when it cannot be done at all."""
 
@@ -140,6 +153,8 @@ class Plan(Model):
     """What is wrong with the unit already, and so is not judged afterwards."""
     system: SystemPlan | None = None
     """What a deployment would change, where the whole system is meant."""
+    pull: PullPlan | None = None
+    """What claveld would be told, where the unit pulls."""
     when_back: Request | None = None
     """The unit is away: what would be done when it is back, to the very Deployment, if somebody wants it to wait."""
 

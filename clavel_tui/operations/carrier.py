@@ -19,6 +19,7 @@ from clavel_tui.history import JournalError
 from clavel_tui.inventory import files_sum, stack_files
 from clavel_tui.operations.machine import machine_bundle
 from clavel_tui.operations.parts import Parts
+from clavel_tui.operations.pull_plan import PullRun
 from clavel_tui.operations.run import Run
 from clavel_tui.operations.system_run import SystemRun
 from clavel_tui.operations.watch import Watch
@@ -63,6 +64,9 @@ class Carrier:
         if stack:
             bundle = stack_bundle(operation.id, plan, stack, operation.origin, self._parts.clock.wall(), files)
             self.track(operation.id, unit.name, run.from_the_start(bundle))
+        elif plan.pull and self._parts.claveld:
+            self._preparing.pop(operation.id)
+            self.track(operation.id, unit.name, PullRun(self._parts, self._parts.claveld, plan.pull, operation).carry())
         elif plan.system:
             self.track(operation.id, unit.name, SystemRun(self._parts, run, unit, plan, plan.system).carry())
         else:
@@ -162,6 +166,8 @@ class Carrier:
             ended = found.ended_with(Outcome.CANCELLED, text, self._parts.clock.wall())
             if await self._parts.journal.settle(ended, only=State.PLANNED):
                 return "it waits no longer"
+        if found.request.pull:
+            return f"its ref has moved already: roll it back to another one, or `clavel-tui agent unpin {found.request.unit}`"
         preparing = self.carries(found.id) and self._preparing.get(found.id, lambda: False)()
         if preparing or found.request.verb in HERE:
             return await self._stop_here(found.id)
@@ -199,6 +205,10 @@ class Carrier:
             if operation.request.verb in HERE:
                 said = "nothing was recorded" if operation.request.verb is Verb.EVALUATE else "nothing that runs was changed"
                 text = f"the console ended meanwhile; {said}"
+                await self._parts.journal.settle(operation.ended_with(Outcome.INTERRUPTED, text, self._parts.clock.wall()))
+                continue
+            if operation.request.pull:
+                text = "the console ended meanwhile; its ref points where it was told to: `clavel-tui agents` says what runs"
                 await self._parts.journal.settle(operation.ended_with(Outcome.INTERRUPTED, text, self._parts.clock.wall()))
                 continue
             unit = self._parts.fleet.unit(operation.request.unit)

@@ -18,6 +18,7 @@ from clavel_tui.inventory import files_sum, stack_files
 from clavel_tui.operations.machine import VERBS as MACHINE_VERBS
 from clavel_tui.operations.machine import MachinePlanner
 from clavel_tui.operations.parts import Parts, unit_error
+from clavel_tui.operations.pull_plan import PullPlanner
 from clavel_tui.operations.system_planner import SystemPlanner
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.errors import RemoteError
@@ -47,6 +48,7 @@ class Planner:
         self._watch = watch
         self._systems = SystemPlanner(parts, watch)
         self._machines = MachinePlanner(parts, watch)
+        self._pull = PullPlanner(parts, watch)
 
     async def plan(self, request: Request) -> Plan:
         """The plan; one that cannot be carried out has its ``refusal``, with what is known all the same."""
@@ -77,6 +79,8 @@ class Planner:
         if request.verb in MACHINE_VERBS:
             return await self._machines.plan(request, unit, title)
         if not request.stack:
+            if pull := await self._pull.plan(request, unit, title):
+                return pull
             return await self._systems.plan(request, unit, title)
         facts = await self._facts(unit)
         view = self._watch.state(unit).stack(request.stack)

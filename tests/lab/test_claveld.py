@@ -16,6 +16,7 @@ from .lab import Lab
 from .pull import ROOT, Agent, Claveld
 from .shell import wait_for, write
 from .systems import JUDGE, OWN, Fleet, boots, profile, runs
+from .terminal import Terminal
 from .test_systems import KINDS
 
 pytestmark = [pytest.mark.lab, pytest.mark.waits]
@@ -126,8 +127,18 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
     listed = {one["agent"]["name"]: one for one in console.run("agents", "--json").ends(0).json}
     assert {name: listed[name]["reports"][0]["report"]["running"] for name in names} == wanted
     assert "its agent pulls, and would put back" in console.run("deploy", "h1", "--to", firsts["h1"], "--dry-run").ends(0).err
-    for name in names:  # to what its agent has found well before, without saying which
-        console.run("agent", "rollback", name, "--reason", "24.11.2 is slow").ends(0)
+    with Terminal(console._argv(), width=130, height=40, env=pull.fleet.home) as keys:  # r enter y on the first of them
+        keys.until("✓ idle")
+        keys.press("r")
+        keys.until("last known good", "enter  choose")
+        keys.press("Enter")
+        keys.until("its agent applies that", "y  do it now")
+        keys.press("y")
+        keys.until("rollback h1", "succeeded", timeout=60)
+    assert runs(pull.fleet.lab.hosts[0]) == firsts["h1"]
+    for name in names[1:]:  # to what its agent has found well before, without saying which
+        done = console.run("rollback", "--unit", name, "--yes", "--json", "--reason", "24.11.2 is slow").ends(0)
+        assert "runs, as its agent has seen" in done.text
     pull.until_all_run(firsts)
     pull.publish(**{name: {"version": "24.11.3"} for name in names})  # evaluated, and not followed
     wait_for("it is evaluated", lambda: len(pull.claveld.get("/v1/deployments?name=h1")) == 3, timeout=30)

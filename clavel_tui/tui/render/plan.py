@@ -30,7 +30,7 @@ def plan_lines(plan: Plan) -> list[Line]:
 
 
 def _images(plan: Plan) -> Iterator[Line]:
-    if plan.release and not plan.system:
+    if plan.release and not plan.system and not plan.pull:
         yield line(Cell("to release ", "dim"), Cell(plan.release, "head"))
     for image in plan.images:
         changes = bool(image.after) and image.after != image.before
@@ -53,7 +53,8 @@ def _file(file: FileChange) -> Iterator[Line]:
 def _commands(plan: Plan) -> Iterator[Line]:
     if plan.commands:
         yield line("")
-        yield line(Cell(f"on {plan.request.unit}, as a job that outlives this console:", "dim"))
+        where = "at claveld, and then by the unit's own agent:" if plan.pull else "as a job that outlives this console:"
+        yield line(Cell(where if plan.pull else f"on {plan.request.unit}, {where}", "dim"))
     for command in plan.commands:
         yield line(f"$ {command}")
 
