@@ -8,6 +8,7 @@ import pytest
 from .console import Console
 from .host import Host
 from .lab import Lab
+from .shell import wait_for
 from .terminal import Terminal
 
 pytestmark = pytest.mark.lab
@@ -119,6 +120,7 @@ def test_killed_and_opened_again_the_operation_is_told(lab: Lab, console: Consol
         keys.until("y  do it now")
         keys.press("y")
         keys.until("▸ update keys on h3")
+        wait_for("its job runs", lambda: host.exec("cat /var/lib/clavel/lock.owner", check=False).stdout, timeout=30)
     with terminal(console) as keys:
         keys.until("Details", "h3")
         keys.press("5")
