@@ -87,7 +87,7 @@ class Coordinator:
 
     async def look(self) -> None:
         """At once: whoever has just changed something wants that others hear of it."""
-        seq, moved = await self.journal.last_seq(), await self.deployments.moved()
+        seq, moved = await self.journal.marks()
         if (seq, moved) == (self._seq, self._moved):
             return
         first = self._seq < 0

@@ -17,8 +17,8 @@ _bearer = HTTPBearer(auto_error=False, description="A token of `claveld agent ad
 _Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def coordinator(request: Request) -> Coordinator:
-    """Of this app."""
+async def coordinator(request: Request) -> Coordinator:
+    """Of this app. Asynchronous, as all here: FastAPI would give a plain function a thread for each question."""
     found: Coordinator = request.app.state.coordinator
     return found
 
@@ -55,19 +55,19 @@ def slower(wait: float) -> ProblemError:
 Anybody = Annotated[Holder, Depends(holder)]
 
 
-def _viewer(found: Anybody) -> Holder:
+async def _viewer(found: Anybody) -> Holder:
     if found.role is Role.AGENT:
         raise ProblemError(403, "an agent asks for its Deployments and reports, and nothing else")
     return found
 
 
-def _operator(found: Anybody) -> Holder:
+async def _operator(found: Anybody) -> Holder:
     if found.role is not Role.OPERATOR:
         raise ProblemError(403, f"a token of the role {found.role.value} changes nothing", "`claveld token add --role operator`")
     return found
 
 
-def _agent(found: Anybody) -> Holder:
+async def _agent(found: Anybody) -> Holder:
     if found.role is not Role.AGENT:
         raise ProblemError(403, "only an agent reports, and for itself")
     return found

@@ -168,6 +168,12 @@ class Journal:
         """The newest event's number."""
         return int(await self._db.value("SELECT max(seq) FROM events") or 0)
 
+    async def marks(self) -> tuple[int, int]:
+        """The numbers of the newest event and of the newest move of a ref, by one question: it is asked all the time."""
+        sql = "SELECT (SELECT max(seq) FROM events), (SELECT max(seq) FROM ref_moves)"
+        ((events, moves),) = await self._db.rows(sql)
+        return int(events or 0), int(moves or 0)
+
     async def facts(self) -> dict[str, tuple[Facts | None, str]]:
         """What was last known of every unit, and its trouble. Facts of an older version that no longer fit are left out."""
         found: dict[str, tuple[Facts | None, str]] = {}
