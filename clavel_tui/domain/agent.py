@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import ConfigDict, Field
 
 from clavel_tui.domain.deployment import Deployment
-from clavel_tui.domain.health import Level
+from clavel_tui.domain.health import Level, Reason
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.unit import NAME, Name, UnitType
@@ -139,6 +139,17 @@ class AgentState(Model):
         if self.away(now):
             return "away"
         return self.worst.phase.value if self.worst else "seen"
+
+    @property
+    def reason(self) -> Reason | None:
+        """What about it wants a person; a hold is somebody's will, and what it is late with claveld tells by the clock."""
+        if self.refused:
+            return Reason(code="agent", level=Level.DEGRADED, text="claveld refuses its agent", evidence=self.refused)
+        worst = self.worst
+        if worst is None or worst.phase not in {Phase.QUARANTINED, Phase.FAILED}:
+            return None
+        word = "has left a Deployment alone" if worst.phase is Phase.QUARANTINED else "could not apply a Deployment"
+        return Reason(code="agent", level=Level.DEGRADED, text=f"its agent {word}", evidence=worst.text)
 
     def of(self, name: str) -> Report | None:
         """What it reported last of that ref."""

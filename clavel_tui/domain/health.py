@@ -69,6 +69,14 @@ def judge(unit: Unit, facts: Facts | None, trouble: str = "") -> Health:
     return Health(level=level, reasons=reasons)
 
 
+def worse(health: Health, reason: Reason | None) -> Health:
+    """With one more reason. A unit that nobody has looked at is as bad as what is said of it."""
+    if reason is None:
+        return health
+    level = max((health.level, reason.level), key=rank)
+    return Health(level=reason.level if health.level is Level.UNKNOWN else level, reasons=(*health.reasons, reason))
+
+
 def _reasons(unit: Unit, facts: Facts) -> Iterator[Reason]:
     uses_docker = bool(unit.stacks or facts.containers)
     yield from _host(facts)

@@ -11,7 +11,7 @@ from clavel_tui.domain.agent import AgentState
 from clavel_tui.domain.deployment import Head
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Facts
-from clavel_tui.domain.health import judge
+from clavel_tui.domain.health import Health, judge, worse
 from clavel_tui.domain.mute import Mute, outlived, said, without
 from clavel_tui.domain.stackview import stack_views
 from clavel_tui.domain.unit import Unit
@@ -95,7 +95,7 @@ class Watch:
             trouble, hint, kind = self._trouble.get(unit.name, Trouble())
             head = self._heads.get(unit.name)
             mutes, now = self._mutes.get(unit.name, ()), self._parts.clock.wall()
-            everything = judge(unit, facts, trouble), drifts(unit, facts, self.wanted.get(unit.name, {}), head)
+            everything = self._judged(unit, facts, trouble), drifts(unit, facts, self.wanted.get(unit.name, {}), head)
             health, drift, muted = without(*everything, mutes, now)
             self._states[unit.name] = UnitState(
                 unit=unit,
@@ -112,6 +112,11 @@ class Watch:
                 looking=unit.name in self._looking,
             )
         return self._states[unit.name]
+
+    def _judged(self, unit: Unit, facts: Facts | None, trouble: str = "") -> Health:
+        """What was seen of the unit, and what claveld says of its agent."""
+        agent = self._agents.get(unit.name)
+        return worse(judge(unit, facts, trouble), agent.reason if agent else None)
 
     async def look(self, unit: Unit) -> Facts | None:
         """Looks at one unit now; None when it could not be reached, which is data and not an error."""
@@ -180,7 +185,7 @@ class Watch:
         mutes = self._mutes.get(unit.name, ())
         if not mutes or facts is None:
             return
-        health, drift = judge(unit, facts), drifts(unit, facts, self.wanted.get(unit.name, {}), self._heads.get(unit.name))
+        health, drift = self._judged(unit, facts), drifts(unit, facts, self.wanted.get(unit.name, {}), self._heads.get(unit.name))
         seen = said(health, drift)
         if over := outlived(mutes, seen, self._parts.clock.wall()):
             await self._parts.mutes.remove(over)

@@ -13,6 +13,7 @@ import pytest
 from clavel_tui.bus.for_console import ConsoleClient
 from clavel_tui.domain.agent import Agent, AgentSpecification, AgentState, Order, Phase, Role, Said
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.health import Health, Level, worse
 from clavel_tui.operations.parts import Clock
 from clavel_tui.operations.pull import Pull, by_unit
 from tests.claveld.test_fuzz import Served
@@ -113,3 +114,25 @@ def test_an_agent_is_called_by_what_wants_a_person_most(state: dict[str, Any], w
     said = tuple(Said(seq=n, received=1, report=report(n, phase=phase)) for n, phase in enumerate(phases))
     agent = Agent(name="amber", specification=AgentSpecification(deployments=("amber",)))
     assert AgentState(agent=agent, reports=said, **state).word(150.0) == word
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        ({"refused": "its token has ended"}, "claveld refuses its agent"),
+        ({"reports": (Phase.IDLE, Phase.QUARANTINED)}, "its agent has left a Deployment alone"),
+        ({"reports": (Phase.FAILED,)}, "its agent could not apply a Deployment"),
+        ({"reports": (Phase.HELD, Phase.IDLE, Phase.APPLYING)}, ""),
+        ({}, ""),
+    ],
+)
+def test_what_an_agent_cannot_do_is_a_reason_of_its_unit(state: dict[str, Any], text: str) -> None:
+    phases = state.pop("reports", ())
+    said = tuple(Said(seq=n, received=1, report=report(n, phase=phase)) for n, phase in enumerate(phases))
+    agent = Agent(name="amber", specification=AgentSpecification(deployments=("amber",)))
+    reason = AgentState(agent=agent, reports=said, **state).reason
+    assert (reason.text if reason else "") == text
+    ok, unknown = Health(level=Level.OK), Health(level=Level.UNKNOWN)
+    expected = (Level.DEGRADED, Level.DEGRADED) if text else (Level.OK, Level.UNKNOWN)
+    assert (worse(ok, reason).level, worse(unknown, reason).level) == expected
+    assert worse(Health(level=Level.FAILED), reason).level is Level.FAILED
