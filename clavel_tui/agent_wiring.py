@@ -105,6 +105,7 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
     token = KeptToken(Path(said.token_file), "claveld agent add")
     claveld = AgentClient(said.url, token, f"clavel-agent/{__version__}", said.ca_file)
     outbox = Outbox(own / "outbox")
+    outbox.sweep()
     try:
         database = await Database.open(own / "agent.db", MIGRATIONS)
     except JournalError as error:

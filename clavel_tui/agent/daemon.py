@@ -313,9 +313,9 @@ class Daemon:
         """Oldest first, until claveld has each; one that it refuses is dropped, since it would stand before all others."""
         away = AWAY_FIRST_S
         while True:
+            self._post.clear()  # before it is looked for: one that comes meanwhile is not missed
             found = await asyncio.to_thread(self._outbox.oldest)
             if found is None:
-                self._post.clear()
                 await self._post.wait()
                 continue
             file, report = found

@@ -19,9 +19,12 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for torn in folder.glob("*.new"):
-            torn.unlink(missing_ok=True)
         self._number = max((int(file.stem) for file in self._files()), default=0)
+
+    def sweep(self) -> None:
+        """Takes away what a power cut has torn; by the one that writes here alone."""
+        for torn in self._folder.glob("*.new"):
+            torn.unlink(missing_ok=True)
 
     def put(self, report: Report) -> bool:
         """Whole or not at all; False where there was no room for it."""
@@ -46,7 +49,9 @@ class Outbox:
         for file in self._files():
             try:
                 return file, Report.model_validate_json(file.read_bytes())
-            except (OSError, ValidationError):
+            except OSError:  # gone meanwhile, or not to be read just now
+                continue
+            except ValidationError:
                 file.unlink(missing_ok=True)
         return None
 
