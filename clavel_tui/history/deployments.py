@@ -10,7 +10,7 @@ from clavel_tui.domain.source import Evaluation
 from clavel_tui.store import Database
 
 AGAIN_S = 86400.0
-"""The same evaluation by the same operator is a row once a day: claveld looks every minute, and rows stay for ever."""
+"""The same evaluation by the same operator, of what a ref points to, is a row once a day: claveld looks again and again."""
 _EVALUATED = """INSERT INTO evaluations (deployment, at, operator, source, url, revision, dirty, nix)
     SELECT ?,?,?,?,?,?,?,? WHERE NOT EXISTS (
     SELECT 1 FROM (SELECT * FROM evaluations WHERE deployment = ? ORDER BY seq DESC LIMIT 1)
@@ -37,8 +37,9 @@ class Deployments:
                 "INSERT INTO deployments VALUES (?,?,?,?)",
                 [(d.id, d.name, d.source_hash, d.model_dump_json(by_alias=True)) for d in deployments if d.id not in known],
             )
-            await write.executemany(_EVALUATED, [(d.id, *evaluated, d.id, *evaluated[1:], at - AGAIN_S) for d in deployments])
             refs: dict[str, str] = {row[0]: row[1] for row in await write.execute_fetchall("SELECT name, deployment FROM refs")}
+            again = {d.id: at - AGAIN_S if refs.get(d.name) == d.id else at for d in deployments}
+            await write.executemany(_EVALUATED, [(d.id, *evaluated, d.id, *evaluated[1:], again[d.id]) for d in deployments])
             pinned = {row[0] for row in await write.execute_fetchall("SELECT name FROM pins")}
             moving = [d for d in deployments if refs.get(d.name) != d.id and d.name not in pinned]
             moves = [(d.name, d.id, refs.get(d.name, "")) for d in moving]
