@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
 from clavel_tui.domain.errors import ClavelError, InventoryError, RefusedError, SettingsError
-from clavel_tui.process import runner_name
+from clavel_tui.process import origin, runner_name
 
 if TYPE_CHECKING:
     from clavel_tui.agent.daemon import Daemon
@@ -133,7 +133,6 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
 def _parts(unit: Unit, claveld: AgentClient, database: Database, own: Path) -> Parts:
     """The same as a console's, but that it reaches this machine alone, and that a switch must leave the way to claveld."""
     from clavel_tui.domain import limits
-    from clavel_tui.domain.operation import Origin
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.history import Journal
     from clavel_tui.history.deployments import Deployments
@@ -145,9 +144,6 @@ def _parts(unit: Unit, claveld: AgentClient, database: Database, own: Path) -> P
     from clavel_tui.remote.secrets import Secrets
     from clavel_tui.remote.trust import SshFiles
     from clavel_tui.unit import script
-
-    async def origin() -> Origin:
-        return Origin(operator=getpass.getuser(), host=socket.gethostname())
 
     async def failing_too() -> frozenset[str]:
         """Asked more than once: what is taken to be away before a switch is not looked for behind it."""

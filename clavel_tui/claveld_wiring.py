@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import getpass
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,7 +16,7 @@ from clavel_tui import __version__
 from clavel_tui.domain.errors import ClavelError, SettingsError
 from clavel_tui.inventory import load_fleet
 from clavel_tui.inventory.watching import fleet_changes
-from clavel_tui.process import is_alive, runner_name
+from clavel_tui.process import is_alive, origin, runner_name
 
 if TYPE_CHECKING:
     from clavel_tui.claveld.config import Config
@@ -96,7 +94,6 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
     """The coordinator and the engine that evaluates for it, over one journal."""
     from clavel_tui.claveld.coordinator import Coordinator
     from clavel_tui.domain.errors import StoreRefusedError
-    from clavel_tui.domain.operation import Origin
     from clavel_tui.history import MIGRATIONS, Journal, JournalError
     from clavel_tui.history.agents import Agents
     from clavel_tui.history.deployments import Deployments
@@ -109,9 +106,6 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
     from clavel_tui.remote.secrets import Secrets
     from clavel_tui.remote.trust import SshFiles
     from clavel_tui.store import Database
-
-    async def origin() -> Origin:
-        return Origin(operator=getpass.getuser(), host=socket.gethostname())
 
     try:
         database = await Database.open(Path(config.database), MIGRATIONS)

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clavel_tui.domain.operation import Origin
+
+
+async def origin() -> Origin:
+    """By whom: of a daemon, which works from no repository of its own."""
+    from clavel_tui.domain.operation import Origin
+
+    return Origin(operator=getpass.getuser(), host=socket.gethostname())
 
 
 def runner_name(pid: int) -> str:

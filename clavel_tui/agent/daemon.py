@@ -55,6 +55,10 @@ class Ref:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     asking: asyncio.Task[Got] | None = None
 
+    def forgive(self) -> None:
+        """What was refused is tried again at once."""
+        self.refusals, self.retry = 0, 0.0
+
     def ask_again(self) -> None:
         """On a new connection: what was sent on the old one while the network was down may come a minute later."""
         if self.asking:
@@ -147,19 +151,22 @@ class Daemon:
         other = ref.wanted is not None and ref.wanted.id != wanted.id
         ref.wanted = wanted
         if other:
-            ref.refusals, ref.retry = 0, 0.0
+            ref.forgive()
         try:
             self._hear(ref, told)
         except OSError as error:  # a full disk: it is asked for anew, and heard then
             self._note(ref, f"what it was told cannot be kept: {error}")
             ref.tag = ""
-        if ref.operation and (other or (self.memory.held and await self._prepares(ref.operation))):
+        if other and ref.operation:
             await self._engine.cancel(ref.operation)
+        elif self.memory.held:
+            await self._stop_preparing(ref)
 
-    async def _prepares(self, ident: str) -> bool:
-        """Nothing that runs was touched yet."""
-        operation = await self._engine.operation(ident)
-        return operation is not None and operation.step in {"", "fetch"}
+    async def _stop_preparing(self, ref: Ref) -> None:
+        """As long as nothing that runs was touched; an activation is left to its end."""
+        operation = await self._engine.operation(ref.operation) if ref.operation else None
+        if operation and operation.step in {"", "fetch"}:
+            await self._engine.cancel(operation.id)
 
     def _hear(self, ref: Ref, told: Told | None) -> None:
         """An order counts once, however often it is read."""
@@ -188,9 +195,9 @@ class Daemon:
             if self.memory != known:
                 known, self._looked = self.memory, -LOOK_S
                 for ref in self._refs:
-                    if known.held and ref.operation and await self._prepares(ref.operation):
-                        await self._engine.cancel(ref.operation)
-                    ref.refusals, ref.retry = 0, 0.0
+                    if known.held:
+                        await self._stop_preparing(ref)
+                    ref.forgive()
                     ref.woken.set()
 
     # ---- what is done about it
@@ -225,7 +232,7 @@ class Daemon:
                 decision = await self._decide(ref, wanted)
             elif decision.apply:
                 await self._apply(ref, wanted)
-                ref.refusals, ref.retry = 0, 0.0
+                ref.forgive()
                 decision = await self._decide(ref, wanted)
         except (ClavelError, JournalError, OSError) as error:
             pause = min(RETRY_FIRST_S * 2.0**ref.refusals, RETRY_MOST_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -190,10 +190,7 @@ class Coordinator:
 
     async def changed_answer(self, name: str, agent: str, tag: str, wait: float) -> Answer | None:
         """The same, when it is unlike ``tag``, or when the wait is over."""
-        key, event = f"{agent}\0{name}", asyncio.Event()
-        waiting = self._waiting.setdefault(key, set())
-        waiting.add(event)
-        try:
+        with contextlib.suppress(TimeoutError), self._listening(f"{agent}\0{name}") as event:
             async with asyncio.timeout(wait):
                 known = self.known.agents.get(agent)
                 while not self.closing and (found := self.answer(name, agent)) is not None and found.tag == tag:
@@ -201,27 +198,28 @@ class Coordinator:
                         break
                     event.clear()
                     await event.wait()
-        except TimeoutError:
-            pass
-        finally:
-            waiting.discard(event)
-            if not waiting:
-                self._waiting.pop(key, None)
         return self.answer(name, agent)
 
     async def new_events(self, after: int, wait: float) -> None:
         """Returns when the journal has an event behind that number, or the wait is over."""
+        with contextlib.suppress(TimeoutError), self._listening(EVENT) as event:
+            async with asyncio.timeout(wait):
+                while self._seq <= after and not self.closing:
+                    event.clear()
+                    await event.wait()
+
+    @contextlib.contextmanager
+    def _listening(self, key: str) -> Iterator[asyncio.Event]:
+        """An event that is set when something of ``key`` has changed."""
         event = asyncio.Event()
-        waiting = self._waiting.setdefault(EVENT, set())
+        waiting = self._waiting.setdefault(key, set())
         waiting.add(event)
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    while self._seq <= after and not self.closing:
-                        event.clear()
-                        await event.wait()
+            yield event
         finally:
             waiting.discard(event)
+            if not waiting:
+                self._waiting.pop(key, None)
 
     def states(self) -> list[AgentState]:
         """Every agent, by name."""

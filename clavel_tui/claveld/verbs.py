@@ -18,6 +18,10 @@ OVERLAP_S = 600.0
 """How long an old token stays good beside a new one: long enough to carry it over."""
 
 
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 async def agent_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """Registers an agent, and shows its token once."""
     refs = tuple(dict.fromkeys(args.deployments.split(","))) if args.deployments else (args.name,)
@@ -47,7 +51,7 @@ async def agent_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Names
 async def agent_list(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, say: Say) -> None:
     """One a line: name, what it may ask for, when it last reported, and how that stands."""
     for state in claveld.states():
-        seen = datetime.fromtimestamp(state.seen, UTC).strftime("%Y-%m-%d %H:%M UTC") if state.seen else "never"
+        seen = _when(state.seen) if state.seen else "never"
         how = "; ".join(
             f"{said.report.name} {said.report.phase.value}{f' ({clean(said.report.text, 120)})' if said.report.text else ''}"
             for said in state.reports
@@ -85,8 +89,7 @@ async def refs(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, s
 async def deployments(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """One a line, the newest first."""
     for one in await claveld.deployments.deployments(args.name or ""):
-        at = datetime.fromtimestamp(one.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        say(f"{one.short}\t{at}\t{one.revision[:12]}{' (dirty)' if one.dirty else ''}\t{one.deployment.nar_id}")
+        say(f"{one.short}\t{_when(one.at)}\t{one.revision[:12]}{' (dirty)' if one.dirty else ''}\t{one.deployment.nar_id}")
 
 
 async def rollback(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:

@@ -14,7 +14,6 @@ from clavel_tui.domain.unit import NAME, Name, UnitType
 
 POLL_S = 60.0
 """How long a question for a Deployment waits for a change. An agent whose next one is late by as much again is away."""
-_IDENT = r"^[0-9a-f]{64}$"
 
 
 class Role(StrEnum):

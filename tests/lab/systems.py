@@ -4,10 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from .console import Console
 from .flakes import forget, git
@@ -144,6 +147,14 @@ class Fleet:
     def forget(self) -> None:
         """A store's files are read-only."""
         forget(self.folder)
+
+
+def made(request: pytest.FixtureRequest, folder: Path) -> Iterator[Fleet]:
+    """The workstation of a fixture whose parameter is a stack of hosts, and whose flake it is: ours or the judge's."""
+    stack, flake = request.param
+    fleet = Fleet(request.getfixturevalue(stack), folder, OWN if flake == "own" else JUDGE)
+    yield fleet
+    fleet.forget()
 
 
 def runs(host: Host) -> str:

@@ -15,7 +15,7 @@ from .flakes import git
 from .lab import Lab
 from .pull import ROOT, Agent, Claveld
 from .shell import wait_for, write
-from .systems import JUDGE, OWN, Fleet, boots, profile, runs
+from .systems import Fleet, boots, made, profile, runs
 from .terminal import Terminal
 from .test_systems import KINDS
 
@@ -77,11 +77,7 @@ class Pull:
 
 @pytest.fixture(scope="module", params=KINDS, ids=["-".join(kind) for kind in KINDS])
 def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    stack, flake = request.param
-    lab: Lab = request.getfixturevalue(stack)
-    fleet = Fleet(lab, tmp_path_factory.mktemp("pull") / "ws", OWN if flake == "own" else JUDGE)
-    yield fleet
-    fleet.forget()
+    yield from made(request, tmp_path_factory.mktemp("pull") / "ws")
 
 
 @pytest.fixture

@@ -17,10 +17,9 @@ import pytest
 
 from .cache import Cache
 from .host import Host
-from .lab import Lab
 from .shell import wait_for
 from .stopping import stopping
-from .systems import JUDGE, OWN, Fleet, boots, profile, runs
+from .systems import JUDGE, Fleet, boots, made, profile, runs
 from .terminal import Terminal
 
 pytestmark = [pytest.mark.lab, pytest.mark.waits]
@@ -32,11 +31,7 @@ KINDS = [("bookworm", "own"), ("trixie", "judge" if JUDGE.exists() else "own")]
 @pytest.fixture(scope="module", params=KINDS, ids=["-".join(kind) for kind in KINDS])
 def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """One workstation a stack of hosts: its store is filled once."""
-    stack, flake = request.param
-    lab: Lab = request.getfixturevalue(stack)
-    fleet = Fleet(lab, tmp_path_factory.mktemp("systems") / "ws", OWN if flake == "own" else JUDGE)
-    yield fleet
-    fleet.forget()
+    yield from made(request, tmp_path_factory.mktemp("systems") / "ws")
 
 
 @pytest.fixture
