@@ -118,16 +118,12 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         sys.stderr.write(f"clavel-agent: {error}; it was moved aside\n")
         database = await Database.open(own / "agent.db", MIGRATIONS)
     parts = _parts(unit, claveld, database, own)
-    engine = InProcessFleet(parts, SshFiles(), database.close)
-    await engine.load()
-    try:
+    async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine:
         await engine.refresh()
         await engine.settle_open()  # what was under way when the agent was restarted, by the very switch perhaps
         refs = tuple(said.deployments) or (unit.name,)
         folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
         yield Daemon(unit, said.agent or unit.name, refs, claveld, engine, parts.deployments, outbox, folders, time.time, _log)
-    finally:
-        await engine.close()
 
 
 def _parts(unit: Unit, claveld: AgentClient, database: Database, own: Path) -> Parts:

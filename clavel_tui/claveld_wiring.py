@@ -128,9 +128,5 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
         runner_name=name,
         is_alive=is_alive,
     )
-    engine = InProcessFleet(parts, SshFiles(), database.close)
-    await engine.load()
-    try:
+    async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine:
         yield Coordinator(journal, deployments, Refs(database), Agents(database), time.time), engine
-    finally:
-        await engine.close()

@@ -61,13 +61,10 @@ class Wiring:
         from clavel_tui.history import JournalError
 
         try:
-            fleet = await self._open()
-            try:
+            async with (await self._engine()).opened() as fleet:
                 if settle:
                     await fleet.settle_open()
                 yield fleet
-            finally:
-                await fleet.close()
         except JournalError as error:
             raise StoreRefusedError(error.text, error.hint) from error
 
@@ -121,7 +118,7 @@ class Wiring:
         token = KeptToken(Path(said["token_file"]).expanduser(), "claveld token add")
         return ConsoleClient(said["url"], token, f"clavel-tui/{__version__}", said.get("ca_file", ""))
 
-    async def _open(self) -> InProcessFleet:
+    async def _engine(self) -> InProcessFleet:
         from clavel_tui.domain import limits
         from clavel_tui.history import MIGRATIONS, Journal
         from clavel_tui.history.deployments import Deployments
@@ -173,9 +170,7 @@ class Wiring:
             is_alive=is_alive,
             checkpoint=self._checkpoint,
         )
-        fleet = InProcessFleet(parts, self.settings.ssh_files, database.close)
-        await fleet.load()
-        return fleet
+        return InProcessFleet(parts, self.settings.ssh_files, database.close)
 
 
 async def _origin(root: Path) -> Origin:
@@ -277,6 +272,8 @@ def _console(wiring: Wiring) -> int:
     drawn = splash.draw(frame)
     try:
         fleet = wiring.fleet()
+        import asyncio
+
         from clavel_tui.tui.app import ClavelApp
     except BaseException:
         sys.stdout.write(splash.LEAVE if drawn else "")
@@ -290,8 +287,7 @@ def _console(wiring: Wiring) -> int:
         keys=dict(wiring.settings.keys),
         tour=wiring.settings.tour,
     )
-    app.run()
-    return app.return_code or 0
+    return asyncio.run(app.run_to_the_end())
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 from clavel_tui.compose import ask
 from clavel_tui.domain.agent import AgentState, Order, RefState
@@ -56,6 +58,15 @@ class InProcessFleet:
         self._seen_seq = 0
         self._known_seq = -1
         self._moved = -1
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Itself, with what the journal knows; closed at the end of the block, and also where it cannot be opened."""
+        try:
+            await self.load()
+            yield self
+        finally:
+            await self.close()
 
     async def load(self) -> None:
         """From the cache; what is older than anybody keeps goes first."""
@@ -360,9 +371,11 @@ class InProcessFleet:
 
     async def close(self) -> None:
         """See FleetClient."""
-        await self._carrier.leave()
-        await self._parts.runner.close()
-        await self._shut()
+        try:
+            await self._carrier.leave()
+            await self._parts.runner.close()
+        finally:
+            await self._shut()
 
 
 def _source_state(source: Source, at: float, evaluation: Evaluation | None) -> SourceState:

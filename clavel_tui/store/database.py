@@ -48,28 +48,26 @@ class Database:
         if else_copy and not await asyncio.to_thread(is_writable, path):
             return cls(await copied(path, migrations))
         await asyncio.to_thread(check_file, path, newest)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            connection = await aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"the database {path} cannot be opened: {error}", "name another file with --db") from error
-        try:
-            # FULL: an intent that was lost with the workstation's power would not be an intent before the effect.
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
-                await connection.execute(f"PRAGMA {pragma}")
-            await migrate(connection, migrations)
-        except sqlite3.Error as error:
-            await connection.close()
-            raise StoreError(
-                f"the database {path} cannot be written: {error}",
-                "make room or rights there, or name another file with --db",
-            ) from error
-        try:
-            reader = await aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000)
-            await reader.execute("PRAGMA query_only=ON")
-        except sqlite3.Error as error:
-            await connection.close()
-            raise StoreError(f"the database {path} cannot be opened: {error}", "name another file with --db") from error
+        async with contextlib.AsyncExitStack() as until_open:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                connection, reader = (aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000) for _ in range(2))
+                await until_open.enter_async_context(connection)
+                await until_open.enter_async_context(reader)
+            except (OSError, sqlite3.Error) as error:
+                raise StoreError(f"the database {path} cannot be opened: {error}", "name another file with --db") from error
+            try:
+                # FULL: an intent that was lost with the workstation's power would not be an intent before the effect.
+                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+                    await connection.execute(f"PRAGMA {pragma}")
+                await migrate(connection, migrations)
+                await reader.execute("PRAGMA query_only=ON")
+            except sqlite3.Error as error:
+                raise StoreError(
+                    f"the database {path} cannot be written: {error}",
+                    "make room or rights there, or name another file with --db",
+                ) from error
+            until_open.pop_all()
         return cls(connection, reader)
 
     @asynccontextmanager
@@ -121,7 +119,9 @@ class Database:
         return rows[0][0] if rows else None
 
     async def close(self) -> None:
-        """Closes the file."""
-        if self._reader is not self._connection:
-            await self._reader.close()
-        await self._connection.close()
+        """Closes the file. Both, also when we are cancelled in between: the thread of one left open would keep the process."""
+        try:
+            if self._reader is not self._connection:
+                await self._reader.close()
+        finally:
+            await self._connection.close()

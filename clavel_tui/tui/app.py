@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textual import on, work
+from textual.screen import Screen
 
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
@@ -147,7 +148,7 @@ class ClavelApp(ChangingConsole):
         state = await self._client.snapshot() if self._client else None
         running = [o for o in state.operations if o.state is State.RUNNING] if state else []
         if not running:
-            self.exit()
+            self._leave()
             return
 
         async def preview() -> Preview:
@@ -156,7 +157,14 @@ class ClavelApp(ChangingConsole):
 
         leave = ConfirmScreen("Leave while operations run?", preview, asks_why=False)
         if await self.push_screen_wait(leave) is not None:
+            self._leave()
+
+    def _leave(self, seen: Screen[object] | None = None) -> None:
+        """Behind what is just being put up: Textual mounts nothing in an app that ends, and a screen would miss its parts."""
+        if self.screen is seen:
             self.exit()
+        else:
+            self.screen.call_next(self._leave, self.screen)
 
 
 def _services(view: StackView) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from clavel_tui.domain.commands import COMMANDS, command
 from clavel_tui.domain.errors import ClavelError
@@ -41,6 +43,8 @@ Ask = Callable[[str, str], Awaitable[str | None]]
 OpenClient = Callable[[Ask], AbstractAsyncContextManager[FleetClient]]
 Keep = Callable[[Sequence[str], Sequence[Sequence[str]], int, float], None]
 KEEP_S = 10.0
+CLOSE_S = 5.0
+"""Who leaves is not kept longer by what does not let go."""
 KEPT_ROWS = 200
 """No terminal is higher."""
 COALESCE_S = 0.1
@@ -89,6 +93,7 @@ class Console(App[None]):
         self._now = now
         self._open_client = open_client
         self._name = name
+        self._bridging: Worker[None] | None = None
         self._client: FleetClient | None = None
         self._state: FleetState | None = None
         self._fleet = FleetScreen(name, now)
@@ -109,9 +114,18 @@ class Console(App[None]):
         """The fleet is what is seen first."""
         return self._fleet
 
+    async def run_to_the_end(self) -> int:
+        """The exit code. Textual cancels its workers and waits for none: the fleet would be left half closed."""
+        await self.run_async()
+        if self._bridging:
+            with contextlib.suppress(WorkerCancelled, WorkerFailed, TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await self._bridging.wait()
+        return self.return_code or 0
+
     def on_mount(self) -> None:
         """The fleet is opened behind the first paint."""
-        self._bridge()
+        self._bridging = self._bridge()
 
     @work(exit_on_error=True, group="bridge")
     async def _bridge(self) -> None:

@@ -46,6 +46,32 @@ run() {
     return "${run_rc:-70}"
 }
 
+# run_loose SECONDS CMD...: the same for what may leave a daemon that holds its output open for ever: the command's end is waited
+# for, and of its words two seconds more. Nothing that it leaves holds a lock of ours: nor does what goes on reading its
+# words, which is why that gets a shell whose locks are closed for good (a function's are kept aside, to be given back).
+run_loose() {
+    loose_s=$1
+    shift
+    note run "$*"
+    rm -f "$job/pipe"
+    if mkfifo "$job/pipe" 2>/dev/null; then
+        (exec 7>&- 8>&- 9>&- && pour) <"$job/pipe" &
+        loose_pour=$!
+        limit "$loose_s" "$@" >"$job/pipe" 2>&1 </dev/null 7>&- 8>&- 9>&-
+        loose_rc=$?
+        loose_n=0
+        while kill -0 "$loose_pour" 2>/dev/null && [ "$loose_n" -lt 20 ]; do
+            nap
+            loose_n=$((loose_n + 1))
+        done
+        rm -f "$job/pipe"
+    else
+        limit "$loose_s" "$@" >/dev/null 2>&1 </dev/null 7>&- 8>&- 9>&-
+        loose_rc=$?
+    fi
+    return "$loose_rc"
+}
+
 # remember KEY=VALUE...: the state file is replaced as a whole and is on disk before this returns 0.
 remember() {
     { printf '%s\n' "$@" "boot=$(boot_id)" >"$job/state.new"; } 2>/dev/null &&
@@ -140,14 +166,25 @@ end_of_shell() {
 take_unit_lock() {
     exec 9>>"$state/lock"
     lock_n=0
-    until hold_lock 9; do # `unlock` and `settle` hold it for a moment, to see whether it is free
+    lock_tries=10 # `unlock` and `settle` hold it for a moment, to see whether it is free
+    until hold_lock 9; do
         lock_n=$((lock_n + 1))
-        [ "$lock_n" -lt 10 ] || finish refused "another job holds this unit's lock ($(tr '\n' ' ' <"$state/lock.owner" 2>/dev/null))"
+        [ "$lock_n" -lt "$lock_tries" ] || finish refused "another job holds this unit's lock ($(tr '\n' ' ' <"$state/lock.owner" 2>/dev/null))"
+        if [ "$lock_n" -lt 600 ] && about_to_end; then lock_tries=$((lock_n + 10)); fi
         nap
     done
     lock_mine=1
     { cp "$job/files/owner" "$state/lock.owner"; } 2>/dev/null || return 0
 }
+
+# about_to_end: a job has said its last word and still lives: on a slow card it takes a while until that word is on the disk.
+about_to_end() (
+    for about_r in "$jobs"/*/result; do
+        job=${about_r%/result}
+        [ ! -f "$about_r" ] || ! living || return 0
+    done
+    return 1
+)
 
 # Behind settle_others: to mend a dead deployment takes this lock as well.
 take_nix_lock() {

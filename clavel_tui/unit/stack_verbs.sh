@@ -103,13 +103,13 @@ pre_update_hook() {
     [ -n "$hook" ] || return 0
     step hook
     hook_rc=0
-    if [ -d "$path" ]; then run hook_in "$path" || hook_rc=$?; else run hook_in / || hook_rc=$?; fi
+    hook_in=$path
+    [ -d "$hook_in" ] || hook_in=/
+    (cd "$hook_in" && run_loose "$hook_s" sh -c "$hook") || hook_rc=$?
     [ "$hook_rc" = 0 ] || refuse_as failed "the pre-update hook ended with $hook_rc: nothing was changed"
     cancelled && refuse_as cancelled "cancelled before anything was changed"
     return 0
 }
-
-hook_in() { (cd "$1" && limit "$hook_s" sh -c "$hook" 7>&- 8>&- 9>&-); }
 
 pull_images() {
     # shellcheck disable=SC2086  # service names have no blanks

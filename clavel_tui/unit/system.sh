@@ -111,32 +111,16 @@ commas() { printf '%s\n' "$1" | sed '/^$/d' | tr '\n' ',' | sed 's/,$//; s/,/, /
 
 # ---------------------------------------------------------------- making it run
 
-# switch_to PATH VERB: that system's own way to become the running one; darwin's knows no verbs. What an activation leaves
-# behind may hold its output open for ever: its end is waited for, and of its words two seconds more.
+# switch_to PATH VERB: that system's own way to become the running one; darwin's knows no verbs.
 switch_to() {
     case $type$2 in
     darwinboot) return 0 ;; # the profile is all that its boot looks at
     darwin*) set -- "$root$1/activate" ;;
     *) set -- "$root$1/bin/switch-to-configuration" "$2" ;;
     esac
-    note run "$*"
     exec 8>&- # NixOS's own lock is the script's to take
-    rm -f "$job/pipe"
-    if mkfifo "$job/pipe" 2>/dev/null; then
-        pour <"$job/pipe" 7>&- 9>&- &
-        switch_pour=$!
-        limit "$activate_s" "$@" >"$job/pipe" 2>&1 </dev/null 7>&- 9>&-
-        switch_rc=$?
-        switch_n=0
-        while kill -0 "$switch_pour" 2>/dev/null && [ "$switch_n" -lt 20 ]; do
-            nap
-            switch_n=$((switch_n + 1))
-        done
-        rm -f "$job/pipe"
-    else
-        limit "$activate_s" "$@" >/dev/null 2>&1 </dev/null 7>&- 9>&-
-        switch_rc=$?
-    fi
+    run_loose "$activate_s" "$@"
+    switch_rc=$?
     # Between two switches it is ours again, so that nobody else's falls between them.
     if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exec 8>&-; }; fi
     return "$switch_rc"

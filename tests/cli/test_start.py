@@ -27,7 +27,7 @@ sys.stdin.isatty = sys.stdout.isatty = lambda: True
 
 def first_paint():
     from textual.app import App
-    display, run = App._display, App.run
+    display, run = App._display, App.run_async
     def painted(self, screen, renderable):
         display(self, screen, renderable)
         if self._running and screen.is_current:
@@ -35,7 +35,7 @@ def first_paint():
             print("FOUND" + json.dumps(found), file=sys.__stderr__, flush=True)
             os._exit(0)
     App._display = painted
-    App.run = lambda self: run(self, headless=True)
+    App.run_async = lambda self: run(self, headless=True)
 
 fleet = wiring.Wiring.fleet
 def opened(self):

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -272,3 +273,33 @@ async def test_a_read_only_home(there: str, said: str) -> None:
     assert done.stderr == ""
     assert said in done.stdout
     assert "corrupt" not in done.stdout
+
+
+@pytest.mark.parametrize("turns", range(1, 12))
+async def test_closed_also_where_it_is_cancelled_meanwhile(file: Path, turns: int) -> None:
+    """A thread that goes on would keep the process: the console would hang behind `q`."""
+    database = await Database.open(file, (ONE,))
+    closing = asyncio.create_task(database.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    await until_no_thread()
+
+
+async def test_cancelled_while_it_is_opened(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+    async def cancelled(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("clavel_tui.store.database.migrate", cancelled)
+    opening = asyncio.create_task(Database.open(file, (ONE,)))
+    await asyncio.gather(opening, return_exceptions=True)
+    await until_no_thread()
+
+
+async def until_no_thread() -> None:
+    """None of the connections has one left, within ten seconds."""
+    async with asyncio.timeout(10):
+        while any("_connection_worker" in thread.name for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)

@@ -55,6 +55,30 @@ def test_command_of_a_job_keeps_its_exit_code_and_output(unit: Supervisor) -> No
     assert re.findall(rb"^\d+ out (.*)$", seen.log, re.MULTILINE) == [b"a", b"b", b"c"]
 
 
+def test_a_daemon_that_a_command_leaves_keeps_neither_the_job_nor_its_lock(unit: Supervisor) -> None:
+    """Its output stays open for as long as it lives: of its words two seconds are waited for, and the next job begins."""
+    (unit.bin / "mkfifo").symlink_to("/usr/bin/mkfifo")
+    seen = unit.ran('run_loose 20 sh -c "sleep 60 & echo \\$! >$marks/daemon; echo left; exit 3"; finish failed "it was $?"')
+    daemon = int(unit.mark("daemon"))
+    try:
+        assert seen.result.get("text") == "it was 3"
+        assert b" out left\n" in seen.log
+        assert unit.ran(DONE, "j2").outcome == "succeeded"
+    finally:
+        os.kill(daemon, signal.SIGKILL)
+
+
+def test_the_next_job_waits_for_one_that_has_said_its_last_word(unit: Supervisor) -> None:
+    """On a slow card that word takes seconds to be on the disk; a person has read it by then, and goes on."""
+    sync = unit.bin / "sync"
+    sync.unlink(missing_ok=True)
+    sync.write_text(f"#!/bin/sh\n[ ! -e '{unit.of('result')}' ] || [ -e '{unit.of('files', 'j2').parent}' ] || sleep 3\n")
+    sync.chmod(0o755)
+    first = unit.ran(DONE)
+    second = unit.ran(DONE, "j2")
+    assert (first.outcome, second.outcome) == ("succeeded", "succeeded"), second
+
+
 def test_job_that_loses_its_way_has_a_result(unit: Supervisor) -> None:
     """A body that exits, and one that ends without a word, end as failed, with the phase that was reached."""
     seen = unit.ran("remember phase=halfway; exit 3")

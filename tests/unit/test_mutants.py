@@ -53,6 +53,24 @@ MUTANTS = (
         jobs.test_settled_before_it_came_it_never_runs,
     ),
     Mutant(
+        "what a command leaves behind is waited for",
+        'while kill -0 "$loose_pour" 2>/dev/null && [ "$loose_n" -lt 20 ]; do',
+        'while kill -0 "$loose_pour" 2>/dev/null; do',
+        jobs.test_a_daemon_that_a_command_leaves_keeps_neither_the_job_nor_its_lock,
+    ),
+    Mutant(
+        "what reads the words of a daemon keeps the locks",
+        '(exec 7>&- 8>&- 9>&- && pour) <"$job/pipe" &',
+        'pour <"$job/pipe" 7>&- 8>&- 9>&- &',
+        jobs.test_a_daemon_that_a_command_leaves_keeps_neither_the_job_nor_its_lock,
+    ),
+    Mutant(
+        "a job that has said its last word is not waited for",
+        'if [ "$lock_n" -lt 600 ] && about_to_end; then',
+        "if false; then",
+        jobs.test_the_next_job_waits_for_one_that_has_said_its_last_word,
+    ),
+    Mutant(
         "the unit's lock is not taken",
         "until hold_lock 9; do",
         "until true; do",
@@ -278,12 +296,6 @@ DEPLOYMENTS = (
         '[ "$keep_now" = "$target" ] || finish failed',
         "true || finish failed",
         systems.test_somebody_switches_while_it_waits,
-    ),
-    deployment(
-        "what an activation leaves behind is waited for",
-        'while kill -0 "$switch_pour" 2>/dev/null && [ "$switch_n" -lt 20 ]; do',
-        'while kill -0 "$switch_pour" 2>/dev/null; do',
-        systems.test_an_activation_that_leaves_a_daemon_is_not_waited_for,
     ),
     deployment(
         "roots are never forgotten",

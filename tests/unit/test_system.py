@@ -81,6 +81,7 @@ def test_an_activation_that_leaves_a_daemon_is_not_waited_for(web: SystemUnit) -
     seen = web.deploy(web.system("2", after='sleep 30 & echo $! >"$CLAVEL_ROOT/daemon"'))
     assert seen.outcome == "succeeded"
     assert time.monotonic() - begun < 20
+    assert web.deploy(web.system("3"), "j2").outcome == "succeeded"  # it holds no lock of ours either
     os.kill(int((web.root / "daemon").read_text()), signal.SIGKILL)
 
 

@@ -15,5 +15,5 @@ class BadgedScreen(Screen[None]):
         if read_only := getattr(self.app, "read_only", ""):
             self.add_class("-read-only")
             self.border_title = f"READ-ONLY  {read_only} says so"
-        if hasattr(self.app, "tour_step"):
+        if hasattr(self.app, "tour_step") and self.is_attached:  # it is not, where `q` came right behind the key that opened it
             self.mount(TourLine(id="tour"), before=0)
