@@ -56,6 +56,7 @@ async def _run(args: argparse.Namespace) -> int:
     from clavel_tui.claveld.config import FILE, read
     from clavel_tui.claveld.evaluating import Evaluations
     from clavel_tui.claveld.serve import serve
+    from clavel_tui.claveld.showing import Showing
     from clavel_tui.claveld.verbs import VERBS
 
     config = read(Path(args.config) if args.config else FILE)
@@ -65,7 +66,7 @@ async def _run(args: argparse.Namespace) -> int:
         if args.verb == "serve":
             await engine.settle_open()
             watcher = asyncio.create_task(_watch_files(Path(config.fleet), fleet, again))
-            await serve(config, coordinator, Evaluations(fleet, engine), again)
+            await serve(config, coordinator, Evaluations(fleet, engine), Showing(coordinator, engine), again)
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             return _AGAIN if again.is_set() else 0

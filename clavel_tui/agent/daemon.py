@@ -98,12 +98,14 @@ class Daemon:
         self._turn = asyncio.Lock()
         self._post = asyncio.Event()
         self._looked = -LOOK_S
+        self._told = 0.0
 
     async def run(self) -> None:
         """Until cancelled. What is under way goes on, on the unit, and is met again at the next start."""
         await asyncio.sleep(random.uniform(0, 2))  # noqa: S311  a fleet that comes up together does not ask at once
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send())
+            group.create_task(self._tell_facts())
             group.create_task(self._watch_memory())
             for ref in self._refs:
                 group.create_task(self._ask(ref))
@@ -315,6 +317,20 @@ class Daemon:
                 await self._engine.refresh([self._unit.name])
             self._looked = now
         return self._engine.unit_now(self._unit.name)
+
+    async def _tell_facts(self) -> None:
+        """What was seen last, behind each look: consoles that have no way to this unit see it so. Older facts are no loss."""
+        while self._unit.name in {ref.name for ref in self._refs}:
+            state = self._engine.unit_now(self._unit.name)
+            if state and state.facts and state.facts.at != self._told:
+                try:
+                    await self._claveld.tell(state.facts)
+                    self._told = state.facts.at
+                except ClaveldError as error:
+                    if error.refused:  # or it knows no facts yet: it is not asked again for these
+                        self._told = state.facts.at
+                    await asyncio.sleep(AWAY_MOST_S * random.uniform(0.5, 1.0))  # noqa: S311  jitter
+            await asyncio.sleep(MEMORY_S)
 
     async def _send(self) -> None:
         """Oldest first, until claveld has each; one that it refuses is dropped, since it would stand before all others."""

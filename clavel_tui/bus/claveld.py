@@ -17,6 +17,7 @@ CONNECT_S = 10.0
 NOT_UNDERSTOOD = http.client.UNPROCESSABLE_ENTITY
 """As if it had refused: what answers there is no claveld, or one of another version."""
 SLOWER = http.client.TOO_MANY_REQUESTS
+WELL = frozenset({http.client.OK, http.client.ACCEPTED, http.client.NO_CONTENT, http.client.NOT_MODIFIED})
 ANSWER_S = 20.0
 """For an answer that nobody has to wait for; added to what claveld is asked to wait."""
 BODY_BYTES = 64 * 1024 * 1024
@@ -93,7 +94,7 @@ class Claveld:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise ClaveldError(f"{self.url} cannot be reached: {clean(str(error) or type(error).__name__, 200)}") from error
-        if answer.status not in {http.client.OK, http.client.NOT_MODIFIED}:
+        if answer.status not in WELL:
             raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", answer.status)
         return answer.status, answer.headers, said
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from clavel_tui.bus.claveld import ANSWER_S, NOT_UNDERSTOOD, Claveld, ClaveldError
 from clavel_tui.domain.agent import Order, Report, Told
 from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.text import clean
 
 
@@ -44,6 +45,11 @@ class AgentClient(Claveld):
         except (ValidationError, ValueError) as error:
             raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", NOT_UNDERSTOOD) from error
         return Got(found.get("ETag", ""), deployment, told)
+
+    async def tell(self, facts: Facts) -> None:
+        """What was seen of the unit. Raises ClaveldError: it is away, or refuses them."""
+        body = facts.model_dump_json().encode()
+        await self.asked("POST", f"/v1/facts/{quote(facts.unit)}", body, {"Content-Type": "application/json"}, ANSWER_S)
 
     async def report(self, report: Report) -> None:
         """Raises ClaveldError: it is away, or refuses it."""

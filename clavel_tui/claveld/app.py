@@ -9,6 +9,7 @@ from clavel_tui.claveld import for_agents, for_people, limits, metrics, problems
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.limits import BodyLimit, Rate
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.who import Claveld, Viewer
 
 DESCRIPTION = """\
@@ -17,7 +18,7 @@ It never builds. Every answer that is no success is a problem+json body that say
 """
 
 
-def make_app(coordinator: Coordinator, evaluations: Evaluations) -> FastAPI:
+def make_app(coordinator: Coordinator, evaluations: Evaluations, showing: Showing) -> FastAPI:
     """An ASGI application; its description is at /v1/openapi.json."""
     app = FastAPI(
         title="claveld",
@@ -30,8 +31,10 @@ def make_app(coordinator: Coordinator, evaluations: Evaluations) -> FastAPI:
     )
     app.state.coordinator = coordinator
     app.state.evaluations = evaluations
+    app.state.showing = showing
     app.state.asked = Rate(limits.ASKED_A_SECOND, limits.ASKED_AT_ONCE)
     app.state.reports = Rate(limits.REPORTS_A_SECOND, limits.REPORTS_AT_ONCE)
+    app.state.facts = Rate(limits.FACTS_A_SECOND, limits.FACTS_AT_ONCE)
     app.state.guesses = Rate(limits.WRONG_A_SECOND, limits.WRONG_AT_ONCE)
     problems.install(app)
     app.include_router(for_agents.router, prefix="/v1")

@@ -10,9 +10,12 @@ from pydantic import BaseModel
 from clavel_tui.claveld.coordinator import Answer, Coordinator
 from clavel_tui.claveld.limits import Rate
 from clavel_tui.claveld.problems import ProblemError
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.who import Anybody, Claveld, OneAgent, slower
 from clavel_tui.domain.agent import Report, Role
 from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.unit import NAME
 from clavel_tui.history.agents import Holder
 
 router = APIRouter(tags=["agents"])
@@ -92,6 +95,22 @@ async def report(request: Request, claveld: Claveld, holder: OneAgent, said: Rep
     if wait := rate.take(holder.name):
         raise slower(wait)
     return Receipt(new=await claveld.report(said))
+
+
+@router.post("/facts/{unit}", status_code=204)
+async def facts(
+    request: Request, claveld: Claveld, holder: OneAgent, unit: Annotated[str, Path(pattern=NAME)], said: Facts
+) -> None:
+    """What the agent sees of its unit: consoles that have no way to it see it so."""
+    if not claveld.may_ask(holder, unit):
+        await claveld.refuse(holder.name, f"it told facts of {unit}")
+        raise ProblemError(403, f"{holder.name} tells of its own unit, and not of {unit}")
+    rate: Rate = request.app.state.facts
+    if wait := rate.take(holder.name):
+        raise slower(wait)
+    showing: Showing = request.app.state.showing
+    if not await showing.learn(unit, said):
+        raise ProblemError(404, f"the fleet has no unit {unit}")
 
 
 async def _for_itself(claveld: Coordinator, holder: Holder, said: Report) -> None:

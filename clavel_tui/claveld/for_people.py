@@ -9,12 +9,14 @@ from pydantic import BaseModel, Field
 
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.problems import ProblemError
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.who import Claveld, Operator, Viewer
 from clavel_tui.domain.agent import AgentState, Order, RefState, Said
 from clavel_tui.domain.deployment import Recorded, RefMove
 from clavel_tui.domain.operation import Event, Operation
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import NAME, Unit
+from clavel_tui.fleet.news import FleetNews
 from clavel_tui.fleet.state import SourceState
 
 router = APIRouter()
@@ -126,6 +128,19 @@ async def units(request: Request, _: Viewer) -> list[Unit]:
     return list(_evaluations(request).fleet.units)
 
 
+@router.get("/fleet", tags=["units"])
+async def fleet(
+    request: Request,
+    _: Viewer,
+    start: Annotated[str, Query(max_length=32)] = "",
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    wait: Annotated[float, Query(ge=0, le=WAIT_MOST_S)] = 0,
+) -> FleetNews:
+    """The fleet as a console shows it: what has changed behind version `after` of the run `start` of claveld, else all."""
+    showing: Showing = request.app.state.showing
+    return await showing.news(start, after, wait)
+
+
 @router.get("/sources", tags=["sources"])
 async def sources(request: Request, _: Viewer) -> list[SourceState]:
     """Each with what came of it when it was evaluated last."""
@@ -151,6 +166,12 @@ async def operation(claveld: Claveld, _: Viewer, ident: Annotated[str, Path(patt
     if found is None:
         raise ProblemError(404, f"there is no operation {ident}")
     return found
+
+
+@router.get("/operations/{ident}/events", tags=["operations"])
+async def operation_events(claveld: Claveld, _: Viewer, ident: Annotated[str, Path(pattern=r"^[0-9a-f]{4,32}$")]) -> list[Event]:
+    """All that was journalled of one operation, by its whole id."""
+    return await claveld.journal.events(0, ident)
 
 
 @router.get("/events", tags=["events"])

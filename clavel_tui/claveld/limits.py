@@ -14,11 +14,14 @@ from clavel_tui.claveld.problems import answer
 
 BODY_BYTES = 64 * 1024
 """A report with its longest text is a tenth of it."""
-TOO_LONG = f"a body may be {BODY_BYTES} bytes long"
 ASKED_A_SECOND, ASKED_AT_ONCE = 20.0, 200.0
 """By one token: an agent asks some times a minute, a console some times a second."""
 REPORTS_A_SECOND, REPORTS_AT_ONCE = 0.5, 60.0
 """By one agent: each is a row and an event, which are kept. A deployment makes two or three; an outbox of days comes slowly."""
+FACTS_A_SECOND, FACTS_AT_ONCE = 0.1, 20.0
+"""By one agent, which looks at its unit every five minutes and behind each change."""
+FACTS_BYTES = 1024 * 1024
+"""Of a unit with some hundred containers and images."""
 WRONG_A_SECOND, WRONG_AT_ONCE = 0.2, 20.0
 """Tokens that are not good, by one address: a guess has no chance anyway, but its lines fill logs."""
 REMEMBERED = 10_000
@@ -61,9 +64,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = FACTS_BYTES if scope["path"].startswith("/v1/facts/") else BODY_BYTES
+        too_long = f"a body may be {most} bytes long"
         said = dict(scope["headers"]).get(b"content-length", b"0")
-        if not said.isdigit() or int(said) > BODY_BYTES:
-            await answer(413, TOO_LONG)(scope, receive, send)
+        if not said.isdigit() or int(said) > most:
+            await answer(413, too_long)(scope, receive, send)
             return
         read = 0
 
@@ -71,8 +76,8 @@ class BodyLimit:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > BODY_BYTES:
-                raise HTTPException(413, TOO_LONG)
+            if read > most:
+                raise HTTPException(413, too_long)
             return message
 
         await self._app(scope, bounded, send)

@@ -13,6 +13,7 @@ from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.config import Config
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.claveld.showing import Showing
 
 STOP_S = 10
 """For requests that are under way; those that only wait are answered at once."""
@@ -27,14 +28,16 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(config: Config, coordinator: Coordinator, evaluations: Evaluations, again: asyncio.Event) -> None:
+async def serve(
+    config: Config, coordinator: Coordinator, evaluations: Evaluations, showing: Showing, again: asyncio.Event
+) -> None:
     """Until SIGTERM, SIGINT, or ``again``.
 
     What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start.
     """
     host, port = config.address
     said = uvicorn.Config(
-        make_app(coordinator, evaluations),
+        make_app(coordinator, evaluations, showing),
         host=host,
         port=port,
         ssl_certfile=config.tls_certificate or None,

@@ -13,6 +13,7 @@ from clavel_tui.compose import ask
 from clavel_tui.domain.agent import AgentState, Order, RefState
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, Verb
 from clavel_tui.domain.rollout import Word
@@ -28,7 +29,7 @@ from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
-from clavel_tui.operations.pull import Pull
+from clavel_tui.operations.pull import Pull, by_unit
 from clavel_tui.operations.rollouts import Rollouts
 from clavel_tui.operations.waiting import Waiting
 from clavel_tui.operations.watch import Watch
@@ -348,6 +349,17 @@ class InProcessFleet:
             raise unit_error(error) from error
         await self._parts.journal.record([("helper", "", unit, f"for {login}: {lines[1]}")])
         return lines
+
+    async def learn(self, unit: str, facts: Facts) -> bool:
+        """What somebody else saw of a unit that cannot be reached from here; False where the fleet has none of that name."""
+        found = self._parts.fleet.unit(unit)
+        if found:
+            await self._watch.learn(found, facts)
+        return found is not None
+
+    def hear(self, agents: list[AgentState]) -> None:
+        """What is known of the agents."""
+        self._watch.agents(by_unit(agents))
 
     async def watch(self) -> None:
         """See FleetClient."""

@@ -138,6 +138,10 @@ class Watch:
         await self._keep(unit, facts, trouble)
         return facts
 
+    async def learn(self, unit: Unit, facts: Facts) -> None:
+        """What somebody else saw of it."""
+        await self._keep(unit, facts, Trouble())
+
     async def look_at(self, units: Sequence[Unit], *, now: bool) -> None:
         """Looks at many at once. ``now`` also ends the back-off of those that are down."""
         if now:

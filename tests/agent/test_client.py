@@ -13,6 +13,7 @@ import pytest
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_agent import AgentClient
 from clavel_tui.domain.agent import Order, Role, Told
+from clavel_tui.domain.facts import Facts
 from tests.claveld.test_fuzz import Served
 from tests.history.test_agents import report
 
@@ -50,6 +51,12 @@ async def test_a_report_is_taken_and_a_refusal_says_why(client: AgentClient) -> 
     assert refused.value.refused
     with pytest.raises(ClaveldError, match="says 403: amber may not ask for beryl; an operator says which"):
         await client.deployment("beryl")
+
+
+async def test_facts_of_its_own_unit_are_taken(client: AgentClient) -> None:
+    await client.tell(Facts(unit="amber", at=1.0, os="NixOS"))
+    with pytest.raises(ClaveldError, match="says 403: amber tells of its own unit, and not of beryl"):
+        await client.tell(Facts(unit="beryl", at=1.0))
 
 
 async def test_a_claveld_that_is_away_is_no_refusal(client: AgentClient) -> None:

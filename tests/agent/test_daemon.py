@@ -20,9 +20,12 @@ from clavel_tui.bus.for_agent import Got
 from clavel_tui.domain.agent import Order, Phase, Report, Told
 from clavel_tui.domain.deployment import Deployment, Specification, Template
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.health import Health, Level
 from clavel_tui.domain.operation import Operation, Origin, Plan, Request, State
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.unit import Unit, UnitType
+from clavel_tui.fleet.state import UnitState
 
 AMBER = Unit(name="amber", type=UnitType.NIXOS, arch="x86_64-linux", address="local")
 
@@ -42,6 +45,7 @@ class FakeClaveld:
     url: str = "https://claveld"
     answer: Got | Exception = field(default_factory=lambda: Got('"a"', wanted("a")))
     reports: list[Report] = field(default_factory=list)
+    told: list[Facts] = field(default_factory=list)
     away: bool = False
     asked: int = 0
 
@@ -52,6 +56,11 @@ class FakeClaveld:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
+
+    async def tell(self, facts: Facts) -> None:
+        if self.away:
+            raise ClaveldError("away")
+        self.told.append(facts)
 
     async def report(self, report: Report) -> None:
         if self.away:
@@ -68,6 +77,7 @@ class FakeEngine:
     past: list[Operation] = field(default_factory=list)
     plans: int = 0
     settled: int = 0
+    facts: Facts | None = None
     ends: asyncio.Queue[Outcome] = field(default_factory=asyncio.Queue)
 
     async def plan(self, request: Request) -> Plan:
@@ -118,8 +128,8 @@ class FakeEngine:
     async def refresh(self, _units: object) -> None:
         pass
 
-    def unit_now(self, _name: str) -> None:
-        return None
+    def unit_now(self, _name: str) -> UnitState | None:
+        return UnitState(unit=AMBER, facts=self.facts, health=Health(level=Level.OK)) if self.facts else None
 
 
 class Nothing:
@@ -175,6 +185,19 @@ async def test_it_applies_what_it_is_told_and_says_so(scene: Scene) -> None:
     scene.engine.ends.put_nowait(Outcome.RETURNED)
     await scene.until_phase(Phase.QUARANTINED)
     assert scene.engine.plans == 2
+
+
+async def test_what_is_seen_of_the_unit_is_told_once_also_where_claveld_was_away(scene: Scene) -> None:
+    scene.claveld.away = True
+    scene.engine.facts = Facts(unit="amber", at=1.0)
+    await asyncio.sleep(0.2)
+    assert not scene.claveld.told
+    scene.claveld.away = False
+    await scene.until(lambda: bool(scene.claveld.told))
+    scene.engine.facts = Facts(unit="amber", at=2.0)
+    await scene.until(lambda: len(scene.claveld.told) > 1)
+    await asyncio.sleep(0.1)
+    assert [facts.at for facts in scene.claveld.told] == [1.0, 2.0]
 
 
 async def test_a_ref_that_moves_stops_what_is_under_way(scene: Scene) -> None:

@@ -12,15 +12,23 @@ import pytest
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.domain.agent import Agent, AgentSpecification, Role
 from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.operation import Origin
 from clavel_tui.domain.source import Source
 from clavel_tui.domain.unit import Fleet, Unit, UnitType
 from clavel_tui.fleet.state import SourceState
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
+from clavel_tui.history.mutes import Mutes
 from clavel_tui.history.refs import Refs
+from clavel_tui.operations import InProcessFleet
+from clavel_tui.operations.parts import Clock, Parts
+from clavel_tui.remote.local import LocalRunner
+from clavel_tui.remote.secrets import Secrets
+from clavel_tui.remote.trust import SshFiles
 from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
@@ -71,13 +79,27 @@ class Claveld:
         await self.coordinator.look()
 
 
+def judging(coordinator: Coordinator, database: Database) -> InProcessFleet:
+    """The engine as claveld has it: nothing by which it could change a unit."""
+
+    async def nobody() -> Origin:
+        return Origin(operator="claveld", host="test")
+
+    parts = Parts(
+        fleet=FLEET, runner=LocalRunner(Secrets()), jobs=None, journal=coordinator.journal, deployments=coordinator.deployments,
+        mutes=Mutes(database), clock=Clock(coordinator.wall), origin=nobody, runner_name="test", is_alive=lambda _name: True,
+    )  # fmt: skip
+    return InProcessFleet(parts, SshFiles(), database.close)
+
+
 @pytest.fixture
 async def claveld(tmp_path: Path) -> AsyncIterator[Claveld]:
     database = await Database.open(tmp_path / "claveld.db", MIGRATIONS)
     agents = Agents(database)
     coordinator = Coordinator(Journal(database, "test"), Deployments(database), Refs(database), agents)
     engine = Asked()
-    app = make_app(coordinator, Evaluations(FLEET, engine))  # type: ignore[arg-type]
+    showing = Showing(coordinator, judging(coordinator, database))
+    app = make_app(coordinator, Evaluations(FLEET, engine), showing)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://claveld") as client:
         made = Claveld(coordinator, client, engine, database)

@@ -17,6 +17,7 @@ from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.limits import Rate
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
@@ -25,7 +26,7 @@ from clavel_tui.history.refs import Refs
 from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
-from .conftest import FLEET, Asked
+from .conftest import FLEET, Asked, judging
 
 
 class Served:
@@ -50,8 +51,9 @@ class Served:
         self.first = deployment("amber")
         await coordinator.look()
         self._coordinator, self._loop = coordinator, asyncio.get_running_loop()
-        app = make_app(coordinator, Evaluations(FLEET, Asked()))  # type: ignore[arg-type]
-        app.state.asked = Rate(1e9, 1e9)
+        showing = Showing(coordinator, judging(coordinator, database))
+        app = make_app(coordinator, Evaluations(FLEET, Asked()), showing)  # type: ignore[arg-type]
+        app.state.asked = app.state.facts = Rate(1e9, 1e9)
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
         serving = asyncio.create_task(self._server.serve())
         while not self._server.started:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.domain.agent import Agent, AgentSpecification, Role
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
@@ -22,7 +23,7 @@ from clavel_tui.history.refs import Refs
 from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
-from .conftest import FLEET, NAMES, Asked
+from .conftest import FLEET, NAMES, Asked, judging
 
 NAME = st.sampled_from(NAMES)
 TEXT = st.sampled_from("abcd")
@@ -62,7 +63,8 @@ class History:
             await agents.add(Agent(name="amber", specification=AgentSpecification(deployments=NAMES)), "ann")
         self._bearer = {"Authorization": f"Bearer {await agents.new_token('ann', Role.OPERATOR)}"}
         await self._claveld.look()
-        app = make_app(self._claveld, Evaluations(FLEET, Asked()))  # type: ignore[arg-type]
+        showing = Showing(self._claveld, judging(self._claveld, self._database))
+        app = make_app(self._claveld, Evaluations(FLEET, Asked()), showing)  # type: ignore[arg-type]
         self._client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://claveld", headers=self._bearer)
 
     async def close(self) -> None:

@@ -1,0 +1,105 @@
+"""The fleet as consoles elsewhere see it: what agents tell of their units, judged here, and what has changed since."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any, Protocol
+
+from clavel_tui.claveld.coordinator import Coordinator
+from clavel_tui.domain.agent import AgentState
+from clavel_tui.domain.facts import Facts
+from clavel_tui.domain.text import clean
+from clavel_tui.fleet.news import FleetNews, timeless
+from clavel_tui.fleet.state import FleetState, UnitState
+
+LOOK_S = 0.5
+"""Between two looks while somebody waits; nobody's waiting costs nothing."""
+LINE = 4000
+"""Characters of one text of the facts."""
+
+
+class Engine(Protocol):
+    """What of the engine judges facts."""
+
+    async def snapshot(self) -> FleetState:
+        """See FleetClient."""
+        ...
+
+    async def learn(self, unit: str, facts: Facts) -> bool:
+        """What somebody else saw of a unit; False where the fleet has none of that name."""
+        ...
+
+    def hear(self, agents: list[AgentState]) -> None:
+        """What is known of the agents."""
+        ...
+
+
+class Showing:
+    """One fleet's states with a version each. Two that ask at the same moment share a look."""
+
+    def __init__(self, coordinator: Coordinator, engine: Engine) -> None:
+        self._coordinator = coordinator
+        self._engine = engine
+        self._start = uuid.uuid4().hex[:12]
+        self._version = 0
+        self._units: dict[str, tuple[int, UnitState]] = {}
+        self._state = FleetState(name="")
+        self._turn = asyncio.Lock()
+        self._looked = 0.0
+
+    async def learn(self, unit: str, facts: Facts) -> bool:
+        """The unit's own clock may be anywhere: what counts is when we heard of it. False where there is no such unit."""
+        said = Facts.model_validate({**_cleaned(facts.model_dump()), "unit": unit, "at": self._coordinator.wall()})
+        return await self._engine.learn(unit, said)
+
+    async def news(self, start: str, after: int, wait: float) -> FleetNews:
+        """What has changed behind that version of that run, as soon as anything has, or the wait is over."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + wait
+        while True:
+            await self._look(clock())
+            known = after if start == self._start else 0
+            if self._version > known or clock() >= end or self._coordinator.closing:
+                return self._since(known)
+            await asyncio.sleep(min(LOOK_S, max(0.0, end - clock())))
+
+    async def _look(self, now: float) -> None:
+        async with self._turn:
+            if self._version and now - self._looked < LOOK_S:
+                return
+            self._engine.hear(self._coordinator.states())
+            state = await self._engine.snapshot()
+            before, self._state, self._looked = self._state, state, now
+            fresh = {one.unit.name: timeless(one) for one in state.units}
+            changed = [name for name, one in fresh.items() if name not in self._units or self._units[name][1] != one]
+            if changed or _rest(before) != _rest(state):
+                self._version += 1
+            self._units.update({name: (self._version, fresh[name]) for name in changed})
+
+    def _since(self, after: int) -> FleetNews:
+        state = self._state
+        return FleetNews(
+            start=self._start,
+            version=self._version,
+            name=state.name,
+            names=tuple(one.unit.name for one in state.units),
+            units=tuple(one for version, one in self._units.values() if version > after),
+            operations=state.operations,
+            seq=state.seq,
+            rollout=state.rollout,
+            seen={one.agent.name: one.seen for one in self._coordinator.states()},
+        )
+
+
+def _rest(state: FleetState) -> FleetState:
+    return state.model_copy(update={"units": ()})
+
+
+def _cleaned(value: Any) -> Any:  # noqa: ANN401  JSON
+    """An agent that was taken over must not write escape sequences onto its operators' terminals."""
+    if isinstance(value, dict):
+        return {key: _cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(inner) for inner in value]
+    return clean(value, LINE) if isinstance(value, str) else value
