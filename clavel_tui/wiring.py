@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +21,11 @@ from clavel_tui.process import is_alive, runner_name
 from clavel_tui.settings import Settings
 
 if TYPE_CHECKING:
+    from clavel_tui.bus.far_fleet import FarFleet
     from clavel_tui.bus.for_console import ConsoleClient
     from clavel_tui.domain.operation import Origin
     from clavel_tui.domain.unit import Fleet
+    from clavel_tui.fleet.client import FleetClient
     from clavel_tui.operations import InProcessFleet
     from clavel_tui.operations.newcomer import InProcessNewcomer
     from clavel_tui.remote.either import EitherRunner
@@ -39,15 +42,56 @@ class Wiring:
         self.settings = settings
         self.ask: Ask | None = None
         self._checkpoint = checkpoint
+        self._away = ""
         self._fleet: Fleet | None = None
 
     def fleet(self) -> Fleet:
-        """The fleet's files, read and checked once."""
-        from clavel_tui.inventory import find_root, load_fleet
+        """The fleet's files, read and checked once; in a console without them, what claveld said of them."""
+        from clavel_tui.domain.errors import RefusedError
+        from clavel_tui.inventory import load_fleet
 
         if self._fleet is None:
-            self._fleet = load_fleet(find_root(self.settings.fleet, os.environ, Path.cwd()))
+            if self.is_far:
+                raise RefusedError(self._away or "claveld was not asked yet")
+            self._fleet = load_fleet(self._root())
         return self._fleet
+
+    def _root(self) -> Path:
+        from clavel_tui.inventory import find_root
+
+        return find_root(self.settings.fleet, os.environ, Path.cwd())
+
+    @cached_property
+    def is_far(self) -> bool:
+        """A claveld is named, and there are no fleet's files here: the fleet is seen through it."""
+        from clavel_tui.domain.errors import InventoryError
+        from clavel_tui.inventory.find import VARIABLE
+
+        if not self.settings.claveld or self.settings.fleet or os.environ.get(VARIABLE):
+            return False
+        try:
+            self._root()
+        except InventoryError:
+            return True
+        return False
+
+    @property
+    def title(self) -> str:
+        """What the console is headed with: a claveld that does not answer keeps it from nothing but its fleet's name."""
+        return dict(self.settings.claveld)["url"] if self.is_far else self.fleet().name
+
+    async def ask_claveld(self) -> None:
+        """Which units there are, for verbs that name some."""
+        from clavel_tui.bus.claveld import ClaveldError
+        from clavel_tui.domain.unit import Fleet
+
+        claveld = self._claveld() if self.is_far else None
+        try:
+            if claveld:
+                news = await claveld.news("", 0)
+                self._fleet = Fleet(name=news.name, units=tuple(state.unit for state in news.units), rollout=news.rollout)
+        except ClaveldError as error:
+            self._away = str(error)
 
     @property
     def read_only(self) -> str:
@@ -55,11 +99,15 @@ class Wiring:
         return self.settings.read_only
 
     @asynccontextmanager
-    async def client(self, *, settle: bool = True) -> AsyncIterator[InProcessFleet]:
+    async def client(self, *, settle: bool = True) -> AsyncIterator[FleetClient]:
         """A fleet in this process, closed at the end of the block. What the journal refuses is said in one sentence."""
         from clavel_tui.domain.errors import StoreRefusedError
         from clavel_tui.history import JournalError
 
+        if self.is_far:
+            async with self._far() as far:
+                yield far
+            return
         try:
             async with (await self._engine()).opened() as fleet:
                 if settle:
@@ -80,11 +128,28 @@ class Wiring:
             await runner.close()
 
     @asynccontextmanager
-    async def console(self, ask: Ask) -> AsyncIterator[InProcessFleet]:
+    async def console(self, ask: Ask) -> AsyncIterator[FleetClient]:
         """The same for the console, which settles what is open while it runs, and asks in its own frame."""
         self.ask = ask
         async with self.client(settle=False) as fleet:
             yield fleet
+
+    @asynccontextmanager
+    async def _far(self) -> AsyncIterator[FarFleet]:
+        """Read-only is a missing capability here, too: what changes anything is not given."""
+        from clavel_tui.bus.far_fleet import FarFleet
+        from clavel_tui.domain.errors import RefusedError
+        from clavel_tui.domain.operation import Origin
+
+        claveld, read_only = self._claveld(), self.settings.read_only
+        if claveld is None:
+            raise RefusedError("no claveld is named")
+        origin = Origin(operator=getpass.getuser(), host=socket.gethostname())
+        fleet = FarFleet(claveld, None if read_only else claveld, origin, read_only)
+        try:
+            yield fleet
+        finally:
+            await fleet.close()
 
     def _runner(self) -> EitherRunner:
         from clavel_tui.domain import limits
@@ -241,7 +306,13 @@ def run_verb(args: argparse.Namespace, wiring: Wiring) -> int:
     from clavel_tui.cli.verbs import VERBS
 
     wiring.ask = _on_terminal()
-    return asyncio.run(VERBS[args.verb](Context(args, wiring)))
+
+    async def run() -> int:
+        if wiring.is_far:
+            await wiring.ask_claveld()
+        return await VERBS[args.verb](Context(args, wiring))
+
+    return asyncio.run(run())
 
 
 def _on_terminal() -> Ask:
@@ -271,7 +342,7 @@ def _console(wiring: Wiring) -> int:
     frame = wiring.settings.frame
     drawn = splash.draw(frame)
     try:
-        fleet = wiring.fleet()
+        title = wiring.title
         import asyncio
 
         from clavel_tui.tui.app import ClavelApp
@@ -280,8 +351,8 @@ def _console(wiring: Wiring) -> int:
         raise
     app = ClavelApp(
         wiring.console,
-        fleet.name,
-        keep=lambda *said: splash.save(frame, fleet.name, *said),
+        title,
+        keep=lambda *said: splash.save(frame, title, *said),
         read_only=wiring.read_only,
         theme=wiring.settings.theme,
         keys=dict(wiring.settings.keys),
