@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_console import ConsoleClient, LookingClient
@@ -42,6 +43,7 @@ class FarFleet:
         self._change = change
         self._origin = origin
         self._read_only = read_only
+        self._host = urlsplit(look.url).netloc
         self._start, self._version = "", 0
         self._state: FleetState | None = None
         self._trouble = ""
@@ -93,7 +95,8 @@ class FarFleet:
             return  # of two questions the one that was answered later
         before = self._state if news.start == self._start else None
         self._start, self._version = news.start, news.version
-        self._state, self._trouble = news.told(before), ""
+        told = news.told(before)
+        self._state, self._trouble = told.model_copy(update={"name": f"{told.name} through {self._host}"}), ""
         self._changed.set()
 
     def unit_now(self, name: str) -> UnitState | None:

@@ -2,15 +2,16 @@
 
 import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from .cache import Cache
-from .console import Console
+from .console import PROGRAM, Answer, Console
 from .flakes import git
 from .lab import Lab
 from .pull import ROOT, Agent, Claveld
@@ -62,6 +63,22 @@ class Pull:
         said = f'[claveld]\nurl = "{self.claveld.url}"\ntoken_file = "{folder}/token"\nca_file = "{self.claveld.ca}"\n'
         write(folder / "config.toml", nix + said)
         return console
+
+    def desk(self, role: str) -> Callable[..., Answer]:
+        """The command line of somebody with a token of that role, and with neither the fleet's files nor a key of SSH."""
+        folder = self.fleet.folder / f"desk-{role}"
+        write(folder / "token", self.claveld.command("token", "add", f"desk-{role}", "--role", role).strip(), 0o600)
+        said = f'[claveld]\nurl = "{self.claveld.url}"\ntoken_file = "{folder}/token"\nca_file = "{self.claveld.ca}"\n'
+        write(folder / ".config/clavel-tui/config.toml", said)
+        env = {"HOME": str(folder), "PATH": "/usr/bin:/bin"}
+
+        def run(*words: str) -> Answer:
+            done = subprocess.run(
+                [PROGRAM, *words], cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180
+            )
+            return Answer(words, done.returncode, done.stdout, done.stderr)
+
+        return run
 
     def trouble(self) -> str:
         log = (self.claveld.folder / "log").read_text()[-3000:]
@@ -134,8 +151,14 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
         pull.until_all_run({"h1": firsts["h1"]})
         keys.press("5")
         keys.until("✓ succeeded", "as its agent has", timeout=60)
-    for name in names[1:]:  # to what its agent has found well before, without saying which
-        done = console.run("rollback", "--unit", name, "--yes", "--json", "--reason", "24.11.2 is slow").ends(0)
+    viewer, operator = pull.desk("viewer"), pull.desk("operator")
+    seen = {unit["name"]: unit for unit in viewer("units", "--json").ends(0).json}
+    assert {name: (seen[name]["health"], bool(seen[name]["os"])) for name in names} == dict.fromkeys(names, ("ok", True))
+    refused = viewer("rollback", "--unit", names[1], "--yes", "--json").ends(3)
+    assert "a token of the role viewer changes nothing" in refused.text
+    assert "there is no way from here to" in operator("deploy", names[1], "--to", firsts[names[1]], "--yes").ends(3).err
+    for name, ask in zip(names[1:], (operator, console.run), strict=True):  # to what its agent has found well before
+        done = ask("rollback", "--unit", name, "--yes", "--json", "--reason", "24.11.2 is slow").ends(0)
         assert "runs, as its agent has seen" in done.text
     pull.until_all_run(firsts)
     pull.publish(**{name: {"version": "24.11.3"} for name in names})  # evaluated, and not followed
