@@ -152,7 +152,9 @@ class Agent:
 
     def kill(self) -> None:
         """As a crash does; whatever started it starts it again."""
-        self.host.exec(["pkill", "-9", "-f", "clavel_tui.agent_wiring"])
+        kill = ["pkill", "-9", "-f", "clavel_tui.agent_wiring"]
+        # One that was killed a moment ago is not back yet.
+        wait_for("it runs, and is killed", lambda: self.host.exec(kill, check=False).returncode == 0, timeout=30)
 
     def command(self, *words: str) -> str:
         return self.host.exec([f"{HOME}/clavel-agent", *words]).stdout

@@ -66,7 +66,7 @@ class Pull:
 
     def desk(self, role: str) -> Callable[..., Answer]:
         """The command line of somebody with a token of that role, and with neither the fleet's files nor a key of SSH."""
-        folder = self.fleet.folder / f"desk-{role}"
+        folder = self.fleet.folder.parent / f"desk-{role}"  # beside the fleet: below it, its files would be found
         write(folder / "token", self.claveld.command("token", "add", f"desk-{role}", "--role", role).strip(), 0o600)
         said = f'[claveld]\nurl = "{self.claveld.url}"\ntoken_file = "{folder}/token"\nca_file = "{self.claveld.ca}"\n'
         write(folder / ".config/clavel-tui/config.toml", said)
