@@ -11,7 +11,7 @@ from clavel_tui.claveld.coordinator import Answer, Coordinator
 from clavel_tui.claveld.limits import Rate
 from clavel_tui.claveld.problems import ProblemError
 from clavel_tui.claveld.showing import Showing
-from clavel_tui.claveld.who import Anybody, Claveld, OneAgent, slower
+from clavel_tui.claveld.who import Anybody, Claveld, OneAgent, coordinator_of, slower
 from clavel_tui.domain.agent import Report, Role
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.facts import Facts
@@ -36,7 +36,7 @@ class Receipt(BaseModel):
     responses={304: {"description": "Nothing of it has changed since that ETag, and the wait is over"}},
 )
 async def deployment(
-    claveld: Claveld,
+    request: Request,
     holder: Anybody,
     said: Annotated[str, Path(pattern=SAID, description="`cinnabar`, or `cinnabar@3f9c2a1b`")],
     wait: Annotated[float, Query(ge=0, le=WAIT_MOST_S, description="Seconds to wait for a change since If-None-Match")] = 0,
@@ -46,6 +46,7 @@ async def deployment(
 
     To an agent the headers Clavel-Order and Clavel-Order-Number say what it was told last.
     """
+    claveld = coordinator_of(request)
     name, _, ident = said.partition("@")
     if not claveld.may_ask(holder, name):
         await claveld.refuse(holder.name, f"it may not ask for {name}")
