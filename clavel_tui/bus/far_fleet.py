@@ -95,8 +95,7 @@ class FarFleet:
             return  # of two questions the one that was answered later
         before = self._state if news.start == self._start else None
         self._start, self._version = news.start, news.version
-        told = news.told(before)
-        self._state, self._trouble = told.model_copy(update={"name": f"{told.name} through {self._host}"}), ""
+        self._state, self._trouble = news.told(before).model_copy(update={"through": self._host}), ""
         self._changed.set()
 
     def unit_now(self, name: str) -> UnitState | None:

@@ -102,6 +102,8 @@ class FleetState(Model):
     seq: int = 0
     rollout: RolloutSettings = RolloutSettings()
     """How this fleet is rolled out to, unless somebody says otherwise."""
+    through: str = ""
+    """Where the claveld is through which it is seen; empty where it is seen from here."""
     claveld: str = ""
     """Why claveld cannot be asked now; empty where it can, or where there is none."""
 

@@ -75,7 +75,7 @@ async def until(fleet: FarFleet, holds: Callable[[UnitState], object]) -> UnitSt
 
 async def test_it_sees_what_agents_tell(served: Served, fleet: FarFleet) -> None:
     first = await fleet.snapshot()
-    assert first.name.startswith("test through 127.0.0.1:")
+    assert (first.name, served.url) == ("test", f"http://{first.through}")
     assert ([state.unit.name for state in first.units], first.claveld) == (["amber", "beryl"], "")
     agent = AgentClient(served.url, lambda: served.tokens[Role.AGENT], "test")
     await agent.tell(Facts(unit="amber", at=1.0, os="NixOS 25.05", boot_id="b", uptime=60.0, current=path("a")))

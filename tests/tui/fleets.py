@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from clavel_tui.domain.agent import Agent, AgentSpecification, AgentState, Phase, Said
 from clavel_tui.domain.closure import ClosureDiff, PackageChange
 from clavel_tui.domain.deployment import Deployment, Head, Recorded, Specification, Template, full_name
 from clavel_tui.domain.drift import drifts
 from clavel_tui.domain.facts import Container, Disk, Facts, StackState
-from clavel_tui.domain.health import judge
+from clavel_tui.domain.health import judge, worse
 from clavel_tui.domain.operation import Operation, Origin, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.release import Held, Release, ServiceImage
@@ -16,6 +17,7 @@ from clavel_tui.domain.system import ServiceChange, SystemPlan, SystemRecord
 from clavel_tui.domain.unit import Expected, Stack, Unit, UnitType
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import FleetState, RolloutState, RolloutUnit, SourceState, UnitState
+from tests.history.test_agents import report
 
 NOW = 1_750_000_000.0
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -125,6 +127,36 @@ def odd() -> FleetState:
     return fleet(
         seen(long, facts(long, os="NixOS 日本語 25.05", failed_units=("[b]evil[/b].service",))),
         seen(short, facts(short, os=evil)),
+    )
+
+
+def agent(name: str, phase: Phase | None = Phase.IDLE, *, ago: float = 5.0, refused: str = "", **said: object) -> AgentState:
+    """The agent of the unit of that name, which has reported so; ``ago`` 0: it was never heard of."""
+    reports = (Said(seq=1, received=1, report=report(1, agent=name, name=name, phase=phase, **said)),) if phase else ()
+    at = NOW - ago
+    return AgentState(
+        agent=Agent(name=name, specification=AgentSpecification(deployments=(name,))),
+        seen=at if ago else 0.0, next_poll=at + 60 if ago else 0.0, reports=reports, refused=refused,
+    )  # fmt: skip
+
+
+def pulling() -> FleetState:
+    """Agents in every way that they can be, seen through a claveld that has just gone away."""
+    said = (
+        {}, {"phase": Phase.APPLYING}, {"phase": Phase.HELD, "text": "held by ada on the unit: until Monday"},
+        {"phase": Phase.QUARANTINED, "text": "nobody reached this unit within 60 s: it went back"},
+        {"phase": Phase.FAILED, "text": "/nix/store/" + "a" * 32 + "-nixos-system is in none of https://cache.example.org"},
+        {"refused": "its token has ended; asked from 203.0.113.7"}, {"ago": 4000.0}, {"phase": None}, {"phase": None, "ago": 0.0},
+    )  # fmt: skip
+    units = []
+    for state, how in zip(eleven().units, (*said, {}, {}), strict=True):
+        of = agent(state.unit.name, **how)  # type: ignore[arg-type]
+        units.append(state.model_copy(update={"agent": of, "health": worse(state.health, of.reason)}))
+    return fleet(*units).model_copy(
+        update={
+            "through": "ops.example.org:8420",
+            "claveld": "https://ops.example.org:8420 cannot be reached: timed out",
+        }
     )
 
 

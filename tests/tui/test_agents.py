@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from clavel_tui.domain.agent import Agent, AgentSpecification, AgentState, Phase, Said
+from clavel_tui.domain.agent import Phase
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render import fleet as render
 from clavel_tui.tui.render.details import unit_lines
-from tests.history.test_agents import report
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.test_keys import settle
@@ -18,12 +17,7 @@ from tests.tui.test_modes import seen
 def pulling(phase: Phase | None = Phase.IDLE, *, ago: float = 5.0, refused: str = "", **said: object) -> UnitState:
     """Cinnabar, whose agent has said so."""
     one = fleets.evaluated()
-    name = one.unit.name
-    reports = (Said(seq=1, received=1, report=report(1, agent=name, name=name, phase=phase, **said)),) if phase else ()
-    agent = Agent(name=name, specification=AgentSpecification(deployments=(name,)))
-    at = fleets.NOW - ago
-    state = AgentState(agent=agent, seen=at if ago else 0.0, next_poll=at + 60 if ago else 0.0, reports=reports, refused=refused)
-    return one.model_copy(update={"agent": state})
+    return one.model_copy(update={"agent": fleets.agent(one.unit.name, phase, ago=ago, refused=refused, **said)})
 
 
 @pytest.mark.parametrize(

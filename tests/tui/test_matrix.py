@@ -41,6 +41,7 @@ FLEETS: dict[str, Callable[[], FleetState]] = {
     "thousand": fleets.thousand,
     "down": fleets.all_down,
     "odd": fleets.odd,
+    "pulling": fleets.pulling,
 }
 
 
@@ -153,6 +154,19 @@ async def test_every_scene_in_every_size_and_theme(console: MakeApp, pictures: S
 
     async with app.run_test(size=SIZES[-1]) as pilot:
         await press(scene)(pilot)
+        await in_sizes(app, pilot, look)
+        await in_themes(app, pilot)
+
+
+async def test_a_fleet_that_pulls(console: MakeApp, pictures: SnapshotAssertion) -> None:
+    """In a small terminal the pane of agents is not there: what is wrong with them is said elsewhere."""
+    app = opened(console, fleets.pulling())
+
+    def look(size: tuple[int, int]) -> None:
+        assert app.export_screenshot(simplify=True) == pictures(name=f"{size[0]}x{size[1]}")
+        assert "✗ claveld is away" in seen(app)
+
+    async with app.run_test(size=SIZES[-1]) as pilot:
         await in_sizes(app, pilot, look)
         await in_themes(app, pilot)
 

@@ -140,6 +140,8 @@ class FleetScreen(BadgedScreen):
             spans += [Cell("  "), Cell("✗ claveld is away", "bad")]
         for span in render.headline(self._board.tally if self._state else None, self._oldest, self._now()):
             spans += [Cell("  "), span]
+        if self._state and self._state.through:
+            spans += [Cell("  "), Cell(f"through {self._state.through}", "dim")]
         if self._differs("headline", spans):
             self.query_one("#headline", Static).update(content([Line(tuple(spans))]), layout=False)
 
