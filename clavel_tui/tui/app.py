@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import on, work
 from textual.screen import Screen
 
+from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import clean
@@ -48,7 +49,11 @@ class ClavelApp(ChangingConsole):
         if client is None or unit is None:
             self.notify("no unit is selected", severity="warning")
             return
-        operations = await client.history(10, unit.unit.name)
+        try:
+            operations = await client.history(10, unit.unit.name)
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)
+            operations = ()
         screen = TextScreen(f"Why {unit.unit.name} is as it is", explain_lines(unit, operations, None, self._now()))
         if self.screen.is_modal:
             return
@@ -118,7 +123,11 @@ class ClavelApp(ChangingConsole):
     async def _open_mode(self, ident: str) -> None:
         mode = self._numbered[ident]
         if self._client and self._state and self.screen is not mode:
-            await mode.reload(self._client, self._state)
+            try:
+                await mode.reload(self._client, self._state)
+            except ClavelError as error:
+                self.notify(error.text, severity="error", markup=False)
+                return
             if self.screen.is_modal:
                 return  # a dialog came up meanwhile: what it asks comes first
             while self.screen is not self._fleet:
@@ -128,7 +137,10 @@ class ClavelApp(ChangingConsole):
     @on(Listing.Chosen, "#mode")
     async def _mode_chosen(self, message: Listing.Chosen) -> None:
         if self._client and isinstance(self.screen, ModeScreen):
-            await self.screen.open(self._client, message.key)
+            try:
+                await self.screen.open(self._client, message.key)
+            except ClavelError as error:
+                self.notify(error.text, severity="error", markup=False)
 
     @on(OpenRollout)
     def _open_rollout(self, message: OpenRollout) -> None:

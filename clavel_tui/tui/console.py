@@ -147,6 +147,7 @@ class Console(App[None]):
 
     @on(Snapshot)
     async def _take(self, message: Snapshot) -> None:
+        away = message.state.claveld if self._state and not self._state.claveld else ""
         self._state = message.state
         self._fleet.take(message.state)
         self._keep_frame()
@@ -155,7 +156,10 @@ class Console(App[None]):
         if isinstance(self.screen, RolloutScreen):
             await self.screen.reread()
         if self._client and isinstance(self.screen, ModeScreen):
-            await self.screen.reload(self._client, message.state)
+            if away:  # the fleet's own screen says so in its headline
+                self.notify(away, severity="error", markup=False)
+            with contextlib.suppress(ClavelError):  # a claveld that is away: what is shown stays
+                await self.screen.reload(self._client, message.state)
 
     def _keep_frame(self) -> None:
         """For the next start's first paint; not at every change, since eight hundred units change all the time."""

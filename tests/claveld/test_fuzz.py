@@ -83,6 +83,9 @@ class Served:
         return asyncio.run_coroutine_threadsafe(said(), self._loop)
 
     def stop(self) -> None:
+        """As it ends when it is told to: whoever waits is answered."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._coordinator.close_soon)
         self._server.should_exit = True
         self._thread.join(20)
 
