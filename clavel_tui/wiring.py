@@ -42,19 +42,19 @@ class Wiring:
         self.settings = settings
         self.ask: Ask | None = None
         self._checkpoint = checkpoint
-        self._away = ""
         self._fleet: Fleet | None = None
 
     def fleet(self) -> Fleet:
         """The fleet's files, read and checked once; in a console without them, what claveld said of them."""
-        from clavel_tui.domain.errors import RefusedError
+        if self._fleet is None:
+            self._fleet = self._far_files() if self.is_far else self.files()
+        return self._fleet
+
+    def files(self) -> Fleet:
+        """The fleet's files, and nobody's word instead."""
         from clavel_tui.inventory import load_fleet
 
-        if self._fleet is None:
-            if self.is_far:
-                raise RefusedError(self._away or "claveld was not asked yet")
-            self._fleet = load_fleet(self._root())
-        return self._fleet
+        return load_fleet(self._root())
 
     def _root(self) -> Path:
         from clavel_tui.inventory import find_root
@@ -80,18 +80,23 @@ class Wiring:
         """What the console is headed with: a claveld that does not answer keeps it from nothing but its fleet's name."""
         return dict(self.settings.claveld)["url"] if self.is_far else self.fleet().name
 
-    async def ask_claveld(self) -> None:
-        """Which units there are, for verbs that name some."""
-        from clavel_tui.bus.claveld import ClaveldError
+    def _far_files(self) -> Fleet:
+        """Which units there are, for verbs that name some: they wait for that, in whatever loop they are."""
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        from clavel_tui.domain.errors import RefusedError
         from clavel_tui.domain.unit import Fleet
 
-        claveld = self._claveld() if self.is_far else None
-        try:
-            if claveld:
-                news = await claveld.news("", 0)
-                self._fleet = Fleet(name=news.name, units=tuple(state.unit for state in news.units), rollout=news.rollout)
-        except ClaveldError as error:
-            self._away = str(error)
+        async def asked() -> Fleet:
+            async with self._far() as far:
+                state = await far.snapshot()
+            if state.claveld:
+                raise RefusedError(state.claveld)
+            return Fleet(name=state.name, units=tuple(one.unit for one in state.units), rollout=state.rollout)
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, asked()).result()
 
     @property
     def read_only(self) -> str:
@@ -306,13 +311,7 @@ def run_verb(args: argparse.Namespace, wiring: Wiring) -> int:
     from clavel_tui.cli.verbs import VERBS
 
     wiring.ask = _on_terminal()
-
-    async def run() -> int:
-        if wiring.is_far:
-            await wiring.ask_claveld()
-        return await VERBS[args.verb](Context(args, wiring))
-
-    return asyncio.run(run())
+    return asyncio.run(VERBS[args.verb](Context(args, wiring)))
 
 
 def _on_terminal() -> Ask:

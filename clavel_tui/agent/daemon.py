@@ -329,6 +329,7 @@ class Daemon:
                 except ClaveldError as error:
                     if error.refused:  # or it knows no facts yet: it is not asked again for these
                         self._told = state.facts.at
+                        self._log(f"what was seen of this unit is not taken: {error}")
                     await asyncio.sleep(AWAY_MOST_S * random.uniform(0.5, 1.0))  # noqa: S311  jitter
             await asyncio.sleep(MEMORY_S)
 

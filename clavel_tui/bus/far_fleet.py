@@ -33,6 +33,8 @@ PAUSE_S = 0.5
 """Between two answers: a fleet in which everything moves must not fill a slow line."""
 AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
 POLL_S = 1.0
+MOST = 1000
+"""Operations that claveld tells at once."""
 
 
 class FarFleet:
@@ -45,6 +47,7 @@ class FarFleet:
         self._read_only = read_only
         self._host = urlsplit(look.url).netloc
         self._start, self._version = "", 0
+        self._told: FleetState | None = None
         self._state: FleetState | None = None
         self._trouble = ""
         self._changed = asyncio.Event()
@@ -84,18 +87,19 @@ class FarFleet:
         await self._take(0.0)
 
     async def _take(self, wait: float) -> None:
+        asked = self._start
         try:
-            news = await self._look.news(self._start, self._version, wait)
+            news = await self._look.news(asked, self._version, wait)
         except ClaveldError as error:
             if self._trouble != str(error):
                 self._trouble = str(error)
                 self._changed.set()
             return
-        if news.start == self._start and news.version < self._version:
+        if self._start != asked or (news.start == asked and news.version < self._version):
             return  # of two questions the one that was answered later
-        before = self._state if news.start == self._start else None
+        self._told = news.told(self._told if news.start == asked else None)
         self._start, self._version = news.start, news.version
-        self._state, self._trouble = news.told(before).model_copy(update={"through": self._host}), ""
+        self._state, self._trouble = news.heard(self._told).model_copy(update={"through": self._host}), ""
         self._changed.set()
 
     def unit_now(self, name: str) -> UnitState | None:
@@ -104,9 +108,13 @@ class FarFleet:
 
     async def events(self, after: int) -> AsyncIterator[Event]:
         """See FleetClient."""
+        after = after or (await self.snapshot()).seq  # from now on, and not claveld's whole journal over a slow line
         while True:
-            with _said():
+            try:
                 found = await self._look.events(after, WAIT_S)
+            except ClaveldError:  # what happened meanwhile is told when it is back
+                await asyncio.sleep(AWAY_FIRST_S)
+                continue
             for event in found:
                 after = event.seq
                 yield event
@@ -138,7 +146,7 @@ class FarFleet:
     async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
         """See FleetClient: claveld's, and what was done from here."""
         with _said():
-            theirs = await self._look.operations(limit)
+            theirs = await self._look.operations(min(max(limit, 1), MOST))
         both = [one for one in (*self._own.values(), *theirs) if not unit or one.request.unit == unit]
         return sorted(both, key=lambda one: one.started, reverse=True)[:limit]
 
@@ -217,6 +225,7 @@ class FarFleet:
             if found is None:
                 raise RefusedError(f"claveld knows no operation {operation}")
             if found.state is not State.RUNNING:
+                await self.refresh()  # who waits for it wants to see what came of it
                 return found
             await asyncio.sleep(POLL_S)
 
@@ -224,7 +233,10 @@ class FarFleet:
         """See FleetClient."""
         del reason  # claveld says who has asked
         with _said():
-            return await self._changing().evaluate(source)
+            known = [] if source else await self._look.sources()
+            if not source and len(known) != 1:
+                raise RefusedError("say which source", f"there are {', '.join(one.source.name for one in known) or 'none'}")
+            return await self._changing().evaluate(source or known[0].source.name)
 
     async def tell_agent(self, agent: str, order: Order) -> None:
         """See FleetClient."""
@@ -243,7 +255,11 @@ class FarFleet:
 
     async def cancel(self, operation: str) -> str:
         """See FleetClient."""
-        return f"{operation[:8]} is claveld's and its agent's: `clavel-tui agent hold` has the agent leave everything as it is"
+        own = self._own.get(operation)
+        if own is None:
+            return "it is claveld's, and cannot be stopped from here"
+        hold = f"`clavel-tui agent hold {own.request.unit}` has it leave everything as it is"
+        return f"its agent carries it, and cannot be stopped from here: {hold}"
 
     async def close(self) -> None:
         """See FleetClient."""

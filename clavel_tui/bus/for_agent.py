@@ -39,7 +39,7 @@ class AgentClient(Claveld):
         if status == http.client.NOT_MODIFIED:
             return Got(tag)
         try:
-            deployment = Deployment.model_validate_json(body)
+            deployment = Deployment.model_validate_json(body, extra="ignore")  # a newer claveld says more
             order, number = found.get("Clavel-Order"), found.get("Clavel-Order-Number", "0")
             told = Told(order=Order(order), number=int(number)) if order else None
         except (ValidationError, ValueError) as error:

@@ -171,7 +171,7 @@ async def operation(claveld: Claveld, _: Viewer, ident: Annotated[str, Path(patt
 @router.get("/operations/{ident}/events", tags=["operations"])
 async def operation_events(claveld: Claveld, _: Viewer, ident: Annotated[str, Path(pattern=r"^[0-9a-f]{4,32}$")]) -> list[Event]:
     """All that was journalled of one operation, by its whole id."""
-    return await claveld.journal.events(0, ident)
+    return await claveld.journal.events(0, ident, 20_000)
 
 
 @router.get("/events", tags=["events"])

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clavel_tui.claveld.problems import answer
+from clavel_tui.domain.agent import Role
 
 BODY_BYTES = 64 * 1024
 """A report with its longest text is a tenth of it."""
@@ -53,6 +54,13 @@ class Rate:
         return min(self.at_once, left + (self.clock() - at) * self.a_second)
 
 
+def _by_an_agent(scope: Scope) -> bool:
+    """A body is read before the token is looked at: nobody else makes us keep so much."""
+    said = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    holder = scope["app"].state.coordinator.holder(said[7:]) if said[:7].lower() == "bearer " else None
+    return holder is not None and holder.role is Role.AGENT
+
+
 class BodyLimit:
     """ASGI: a longer body is refused before it is read, also one that does not say how long it is."""
 
@@ -64,7 +72,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = FACTS_BYTES if scope["path"].startswith("/v1/facts/") else BODY_BYTES
+        most = FACTS_BYTES if scope["path"].startswith("/v1/facts/") and _by_an_agent(scope) else BODY_BYTES
         too_long = f"a body may be {most} bytes long"
         said = dict(scope["headers"]).get(b"content-length", b"0")
         if not said.isdigit() or int(said) > most:

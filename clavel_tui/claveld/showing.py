@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.domain.agent import AgentState
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.news import FleetNews, timeless
@@ -17,6 +18,11 @@ LOOK_S = 0.5
 """Between two looks while somebody waits; nobody's waiting costs nothing."""
 LINE = 4000
 """Characters of one text of the facts."""
+NUMBER = 2.0**53
+"""No size in KiB and no time is greater, and every reader of JSON can hold it."""
+ITEMS = 20_000
+THINGS = 2_000
+"""Containers, images, file systems, stacks: a unit with more is none that anybody looks after by hand."""
 
 
 class Engine(Protocol):
@@ -49,7 +55,13 @@ class Showing:
         self._looked = 0.0
 
     async def learn(self, unit: str, facts: Facts) -> bool:
-        """The unit's own clock may be anywhere: what counts is when we heard of it. False where there is no such unit."""
+        """The unit's own clock may be anywhere: what counts is when we heard of it. False where there is no such unit.
+
+        Raises:
+            RefusedError: more, or greater numbers, than any unit has: it would cost everybody who looks at the fleet.
+        """
+        if max(map(len, (facts.containers, facts.images, facts.disks, facts.stacks, facts.checks))) > THINGS:
+            raise RefusedError(f"these facts have more than {THINGS} of something")
         said = Facts.model_validate({**_cleaned(facts.model_dump()), "unit": unit, "at": self._coordinator.wall()})
         return await self._engine.learn(unit, said)
 
@@ -88,6 +100,7 @@ class Showing:
             operations=state.operations,
             seq=state.seq,
             rollout=state.rollout,
+            at=self._coordinator.wall(),
             seen={one.agent.name: one.seen for one in self._coordinator.states()},
         )
 
@@ -101,5 +114,9 @@ def _cleaned(value: Any) -> Any:  # noqa: ANN401  JSON
     if isinstance(value, dict):
         return {key: _cleaned(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
+        if len(value) > ITEMS:
+            raise RefusedError(f"these facts have a list of more than {ITEMS}")
         return [_cleaned(inner) for inner in value]
+    if isinstance(value, int | float) and not -NUMBER <= value <= NUMBER:  # nor one that is none
+        raise RefusedError("these facts have a number that cannot be one")
     return clean(value, LINE) if isinstance(value, str) else value

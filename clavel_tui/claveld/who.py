@@ -73,7 +73,7 @@ Anybody = Annotated[Holder, Depends(_Bearer())]
 
 async def _viewer(found: Anybody) -> Holder:
     if found.role is Role.AGENT:
-        raise ProblemError(403, "an agent asks for its Deployments and reports, and nothing else")
+        raise ProblemError(403, "an agent asks for its Deployments, reports and tells of its unit, and nothing else")
     return found
 
 

@@ -29,6 +29,10 @@ class Doors(Protocol):
         """
         ...
 
+    def files(self) -> Fleet:
+        """The same, and never what a claveld elsewhere says of them."""
+        ...
+
     def newcomer(self) -> AbstractAsyncContextManager[Newcomer]:
         """For hosts that no fleet knows yet."""
         ...

@@ -135,7 +135,7 @@ async def completion(context: Context) -> int:
 
 async def check(context: Context) -> int:
     """Reads the fleet's files without touching a unit; an error has said everything that is wrong."""
-    fleet = context.doors.fleet()
+    fleet = context.doors.files()
     if context.json:
         output.as_json({"fleet": fleet.name, "units": [u.model_dump(mode="json") for u in fleet.units]})
     else:

@@ -19,6 +19,8 @@ async def _seen(context: Context) -> FleetState:
     async with context.doors.client() as client:
         await client.refresh(names or ["\0"])
         state = await client.snapshot()
+    if state.through and state.claveld:
+        raise RefusedError(state.claveld)
     return state.model_copy(update={"units": tuple(u for u in state.units if u.unit.name in names)})
 
 

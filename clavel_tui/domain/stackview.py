@@ -43,12 +43,15 @@ def stack_views(unit: Unit, facts: Facts | None) -> tuple[StackView, ...]:
     """Every stack of the unit: declared ones first, then projects that only the unit knows."""
     if facts is None:
         return tuple(StackView(unit=unit.name, name=s.name, declared=s, path=s.path) for s in unit.stacks)
-    left = {p: tuple(c for c in facts.containers if c.project == p) for p in {c.project for c in facts.containers}}
-    views = []
+    grouped: dict[str, list[Container]] = {}
+    for container in facts.containers:
+        grouped.setdefault(container.project, []).append(container)
+    left = {project: tuple(containers) for project, containers in grouped.items()}
+    present, views = frozenset(facts.image_ids), []
     for stack in unit.stacks:
         project = _project_of(stack, left)
-        views.append(_view(unit, stack.name, stack, left.pop(project, ()) if project else (), facts))
-    views.extend(_view(unit, project, None, containers, facts) for project, containers in sorted(left.items()))
+        views.append(_view(unit, stack.name, stack, left.pop(project, ()) if project else (), facts, present))
+    views.extend(_view(unit, project, None, containers, facts, present) for project, containers in sorted(left.items()))
     return tuple(views)
 
 
@@ -60,9 +63,10 @@ def _project_of(stack: Stack, projects: dict[str, tuple[Container, ...]]) -> str
     return stack.name if stack.name in projects else None
 
 
-def _view(unit: Unit, name: str, stack: Stack | None, containers: tuple[Container, ...], facts: Facts) -> StackView:
+def _view(
+    unit: Unit, name: str, stack: Stack | None, containers: tuple[Container, ...], facts: Facts, present: frozenset[str]
+) -> StackView:
     known = facts.stack(name) or StackState(name=name)
-    present = set(facts.image_ids)
     releases = tuple(sorted(known.releases, key=lambda r: -r.seq))
     missing = {r.id: gone for r in releases if (gone := r.missing(present))}
     running = _running(releases, containers)

@@ -140,6 +140,8 @@ class Watch:
 
     async def learn(self, unit: Unit, facts: Facts) -> None:
         """What somebody else saw of it."""
+        if unit.stacks:
+            self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
         await self._keep(unit, facts, Trouble())
 
     async def look_at(self, units: Sequence[Unit], *, now: bool) -> None:

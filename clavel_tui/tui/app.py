@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 from textual import on, work
 from textual.screen import Screen
 
@@ -9,6 +12,7 @@ from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import clean
+from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.changing import ChangingConsole
 from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import line
@@ -21,6 +25,8 @@ from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tour import DONE, OVER
 
 LOG_TAIL = 8
+ASKED_S = 1.0
+"""How long one who leaves waits to hear what runs."""
 
 
 class ClavelApp(ChangingConsole):
@@ -157,8 +163,11 @@ class ClavelApp(ChangingConsole):
     @work(group="dialog", exclusive=True)
     async def do_quit(self) -> None:
         """`q`: running operations go on, and that is said before. Asked anew: what is shown is a moment old."""
-        state = await self._client.snapshot() if self._client else None
-        running = [o for o in state.operations if o.state is State.RUNNING] if state else []
+        state = self._state
+        with contextlib.suppress(TimeoutError):  # a claveld that does not answer keeps nobody here
+            async with asyncio.timeout(ASKED_S):
+                state = await self._client.snapshot() if self._client else None
+        running = [o for o in state.operations if o.state is State.RUNNING and not _of_claveld(state, o)] if state else []
         if not running:
             self._leave()
             return
@@ -185,12 +194,19 @@ def _services(view: StackView) -> set[str]:
     return {c.service for c in view.containers} | {s.service for release in newest for s in release.services}
 
 
+def _of_claveld(state: FleetState, operation: Operation) -> bool:
+    """It goes on whoever looks."""
+    return bool(state.through) and operation.request.verb is Verb.EVALUATE
+
+
 def _after_leaving(operation: Operation) -> str:
     """What happens to a running operation when the console closes."""
     if operation.request.verb is Verb.ROLLOUT:
         return "it begins nothing more until it is resumed; what was begun goes on, on its units"
     if operation.request.verb is Verb.EVALUATE:
         return "it ends with this console, and changes nothing"
+    if operation.request.pull and operation.step:
+        return "its agent goes on, and tells claveld how it ended"
     if not operation.step:
         return "it has not begun on its unit: what is not put there yet is left undone"
     if operation.step == "confirm":

@@ -94,6 +94,8 @@ class Console(App[None]):
         self._open_client = open_client
         self._name = name
         self._bridging: Worker[None] | None = None
+        self._reloading: Worker[None] | None = None
+        self._stale = False
         self._client: FleetClient | None = None
         self._state: FleetState | None = None
         self._fleet = FleetScreen(name, now)
@@ -158,8 +160,17 @@ class Console(App[None]):
         if self._client and isinstance(self.screen, ModeScreen):
             if away:  # the fleet's own screen says so in its headline
                 self.notify(away, severity="error", markup=False)
+            self._stale = True
+            if not (self._reloading and self._reloading.is_running):
+                self._reloading = self._reload()
+
+    @work(group="reload")
+    async def _reload(self) -> None:
+        """Beside the keys: over a slow line it takes its time. What came meanwhile is read behind it."""
+        while self._stale and self._client and self._state and isinstance(self.screen, ModeScreen):
+            self._stale = False
             with contextlib.suppress(ClavelError):  # a claveld that is away: what is shown stays
-                await self.screen.reload(self._client, message.state)
+                await self.screen.reload(self._client, self._state)
 
     def _keep_frame(self) -> None:
         """For the next start's first paint; not at every change, since eight hundred units change all the time."""

@@ -52,7 +52,7 @@ run() {
 run_loose() {
     loose_s=$1
     shift
-    note run "$*"
+    note run "$(printf '%s' "$*" | tr '\n' ' ')"
     rm -f "$job/pipe"
     if mkfifo "$job/pipe" 2>/dev/null; then
         (exec 7>&- 8>&- 9>&- && pour) <"$job/pipe" &

@@ -85,7 +85,7 @@ async def test_no_key_ends_it_whether_claveld_answers_or_not(served: Served, app
         await until(pilot, "through 127.0.0.1")
         await every_key(pilot)
         served.stop()
-        await until(pilot, "✗ claveld is away")
+        await until(pilot, "✗ no news from claveld")
         await every_key(pilot)
         assert "amber" in seen(app)
 

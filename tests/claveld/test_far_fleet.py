@@ -197,7 +197,12 @@ def test_the_command_line_without_a_fleet_asks_the_claveld_that_is_named(served:
     assert "stays there" in moved.stdout, moved.stderr
     refused = run(folder, "--read-only", "agent", "unpin", "amber")
     assert (refused.returncode, "read-only" in refused.stderr) == (3, True)
+    evaluated = run(folder, "eval", "main")
+    assert "0123456789" in evaluated.stderr or evaluated.returncode  # the engine of this test evaluates nothing
+    assert (run(folder, "check").returncode, run(folder, "history", "export", "--json").returncode) == (2, 0)
+    assert run(folder, "completion", "bash").returncode == 0
     served.stop()
+    assert run(folder, "completion", "bash").returncode == 0
     away = run(folder, "units")
     assert (away.returncode, "cannot be reached" in away.stderr) == (3, True)
     assert "Traceback" not in away.stderr

@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from clavel_tui.domain.facts import Container, Facts
 from clavel_tui.domain.health import Level
 from clavel_tui.domain.outcome import Outcome
@@ -73,7 +75,7 @@ async def test_an_agent_that_is_only_heard_of_is_no_news_and_is_seen_all_the_sam
     await claveld.get("/v1/deployments/amber", "amber")
     again = await news(claveld, first.start, first.version)
     assert again.units == ()
-    agent = again.told(first.told(None)).units[0].agent
+    agent = again.heard(again.told(first.told(None))).units[0].agent
     assert agent
     assert agent.seen > 0
     assert agent.next_poll > agent.seen
@@ -120,6 +122,48 @@ async def test_facts_that_are_too_long_are_refused(claveld: Claveld) -> None:
     few = json.loads(json.dumps(many)) | {"failed_units": ["x" * 1000] * 500}
     assert (await claveld.post("/v1/facts/amber", few, "amber")).status_code == 204
     assert (await claveld.post("/v1/reports", few, "amber")).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("what", "text"),
+    [
+        ('"took": NaN', "number"),
+        ('"load": [Infinity]', "number"),
+        ('"disks": [{"at": "/", "size": 1, "used": 1' + "0" * 400 + ', "free": 1}]', "number"),
+        ('"generations": [[1' + "0" * 30 + ', "/nix/store/x"]]', "number"),
+        ('"checks": [' + ", ".join(['{"line": "x", "code": 0}'] * 2001) + "]", "more than 2000"),
+        ('"image_ids": [' + ", ".join(['"x"'] * 20_001) + "]", "more than 20000"),
+    ],
+)
+async def test_facts_that_no_unit_has_are_refused_and_blind_nobody(claveld: Claveld, what: str, text: str) -> None:
+    """One agent that was taken over must not be what keeps every console from the fleet."""
+    headers = {"Authorization": f"Bearer {claveld.tokens['amber']}", "Content-Type": "application/json"}
+    answer = await claveld.client.post("/v1/facts/amber", content=f'{{"unit": "amber", "at": 1, {what}}}', headers=headers)
+    assert (answer.status_code, text in answer.text) == (422, True), answer.text
+    assert (await news(claveld)).told(None).units[0].facts is None
+
+
+async def test_a_unit_of_hundreds_of_projects_costs_no_more_than_its_containers(claveld: Claveld) -> None:
+    many = tuple(Container(project=f"p{n}", service="a", id=f"c{n}", image="sha256:1", state="running") for n in range(2000))
+    assert await tell(claveld, WELL.model_copy(update={"containers": many})) == 204
+    assert len((await news(claveld)).units[0].stacks) == 2000
+
+
+async def test_only_an_agent_may_send_a_long_body(claveld: Claveld) -> None:
+    """It is read before anybody looks at the token."""
+    long = {"x": "x" * 100_000}
+    for who in ("nobody", "viewer", "operator", ""):
+        assert (await claveld.post("/v1/facts/amber", long, who)).status_code == 413, who
+
+
+async def test_a_unit_whose_agent_is_silent_is_not_well(claveld: Claveld) -> None:
+    await tell(claveld, WELL)
+    first = await news(claveld)
+    assert first.heard(first.told(None)).units[0].health.level is Level.OK
+    late = first.model_copy(update={"at": first.at + 1000})
+    amber = late.heard(late.told(None)).units[0]
+    assert (amber.health.level, amber.trouble) == (Level.UNREACHABLE, "its agent is not heard of any more")
+    assert first.heard(late.told(None)).units[0].health.level is Level.OK
 
 
 async def test_the_whole_state_goes_over_the_wire_and_back(claveld: Claveld) -> None:

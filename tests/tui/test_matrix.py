@@ -164,7 +164,7 @@ async def test_a_fleet_that_pulls(console: MakeApp, pictures: SnapshotAssertion)
 
     def look(size: tuple[int, int]) -> None:
         assert app.export_screenshot(simplify=True) == pictures(name=f"{size[0]}x{size[1]}")
-        assert "✗ claveld is away" in seen(app)
+        assert "✗ no news from claveld" in seen(app)
 
     async with app.run_test(size=SIZES[-1]) as pilot:
         await in_sizes(app, pilot, look)

@@ -137,7 +137,7 @@ class FleetScreen(BadgedScreen):
     def _headline(self) -> None:
         spans = [Cell(f" {self._state.name if self._state else self._fleet_name} ", "head")]
         if self._state and self._state.claveld:  # in a small terminal the pane that says why is not there
-            spans += [Cell("  "), Cell("✗ claveld is away", "bad")]
+            spans += [Cell("  "), Cell("✗ no news from claveld", "bad")]
         for span in render.headline(self._board.tally if self._state else None, self._oldest, self._now()):
             spans += [Cell("  "), span]
         if self._state and self._state.through:
