@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.text import clean
 
 CONNECT_S = 10.0
@@ -48,12 +49,19 @@ class Claveld:
     """``token``: of whoever asks, read for each question: a new one needs no restart. ``who``: for claveld's log.
 
     ``ca``: a file of certificates to trust instead of the machine's.
+
+    Raises:
+        RefusedError: that file cannot be read.
     """
 
     def __init__(self, url: str, token: Callable[[], str], who: str, ca: str = "") -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
-        self._context = ssl.create_default_context(cafile=ca or None) if parts.scheme == "https" else None
+        try:
+            self._context = ssl.create_default_context(cafile=ca or None) if parts.scheme == "https" else None
+        except OSError as error:  # an ssl.SSLError is one
+            text = f"ca_file: {ca} cannot be read: {clean(str(error), 200)}"
+            raise RefusedError(text, "name the file of the certificate that claveld shows, in PEM") from error
         self._prefix = parts.path.rstrip("/")
         self._token = token
         self._who = who

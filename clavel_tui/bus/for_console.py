@@ -46,7 +46,7 @@ class LookingClient(Claveld):
 
     async def ref(self, name: str) -> RefState:
         """Where it points."""
-        return self._read(_REF, await self._get(f"/v1/refs/{name}"))
+        return self._read(_REF, await self._get(f"/v1/refs/{quote(name)}"))
 
     async def deployments(self, name: str = "") -> list[Recorded]:
         """All that were evaluated for that name, or for any, the newest first."""
@@ -58,7 +58,7 @@ class LookingClient(Claveld):
 
     async def good(self, name: str) -> list[str]:
         """Ids of those that an agent has applied and found well, the newest first."""
-        return self._read(_IDS, await self._get(f"/v1/refs/{name}/good"))
+        return self._read(_IDS, await self._get(f"/v1/refs/{quote(name)}/good"))
 
     async def news(self, start: str, after: int, wait: float = 0.0) -> FleetNews:
         """The fleet: what has changed behind that version of that run of claveld, as soon as anything has, else all."""
@@ -101,15 +101,17 @@ class ConsoleClient(LookingClient):
 
     async def tell(self, agent: str, order: Order) -> None:
         """Hold, release or poll."""
-        await self._post(f"/v1/agents/{agent}/orders", {"order": order.value})
+        await self._post(f"/v1/agents/{quote(agent)}/orders", {"order": order.value})
 
     async def roll_back(self, name: str, to: str = "", why: str = "", revision: int | None = None) -> RefState:
         """Points the ref to a recorded Deployment, the last known good where none is said, and pins it there."""
-        return self._read(_REF, await self._post(f"/v1/refs/{name}/rollback", {"to": to, "why": why, "revision": revision}))
+        return self._read(
+            _REF, await self._post(f"/v1/refs/{quote(name)}/rollback", {"to": to, "why": why, "revision": revision})
+        )
 
     async def unpin(self, name: str) -> RefState:
         """The ref follows its source again."""
-        return self._read(_REF, await self._post(f"/v1/refs/{name}/unpin", {}))
+        return self._read(_REF, await self._post(f"/v1/refs/{quote(name)}/unpin", {}))
 
     async def evaluate(self, source: str) -> str:
         """Begins to evaluate a Source of claveld's fleet; the operation's id."""

@@ -7,12 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_agent import AgentClient
 from clavel_tui.domain.agent import Order, Role, Told
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Facts
 from tests.claveld.test_fuzz import Served
 from tests.history.test_agents import report
@@ -51,6 +53,15 @@ async def test_a_report_is_taken_and_a_refusal_says_why(client: AgentClient) -> 
     assert refused.value.refused
     with pytest.raises(ClaveldError, match="says 403: amber may not ask for beryl; an operator says which"):
         await client.deployment("beryl")
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_ca_file_that_cannot_be_read_is_said(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if text:
+        file.write_text(text)
+    with pytest.raises(RefusedError, match=r"ca_file: .* cannot be read"):
+        AgentClient("https://claveld", lambda: "token", "test", str(file))
 
 
 async def test_facts_of_its_own_unit_are_taken(client: AgentClient) -> None:

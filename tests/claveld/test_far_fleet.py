@@ -90,6 +90,8 @@ async def test_it_sees_what_agents_tell(served: Served, fleet: FarFleet) -> None
     assert await fleet.history() == []
     with pytest.raises(RefusedError, match="says 404"):
         await fleet.deployment("zinc")
+    with pytest.raises(RefusedError, match="says 4"):
+        await fleet.unpin_ref("käse/../x")
 
 
 async def test_three_keys_bring_a_unit_back_through_claveld(served: Served, fleet: FarFleet) -> None:
