@@ -8,7 +8,7 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from clavel_tui.domain.errors import RefusedError
@@ -110,6 +110,15 @@ class Claveld:
         if self._context:
             return http.client.HTTPSConnection(self._host, self._port, timeout=CONNECT_S, context=self._context)
         return http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
+
+
+@contextlib.contextmanager
+def as_refusal() -> Iterator[None]:
+    """What claveld refuses, or that it is away, in the domain's words."""
+    try:
+        yield
+    except ClaveldError as error:
+        raise RefusedError(str(error)) from error
 
 
 def _detail(body: bytes) -> str:

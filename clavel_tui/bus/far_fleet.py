@@ -7,15 +7,14 @@ refused with a word, and nothing is guessed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.claveld import ClaveldError, as_refusal
 from clavel_tui.bus.for_console import ConsoleClient, LookingClient
 from clavel_tui.bus.rolling_back import carry_rollback, held, plan_rollback
 from clavel_tui.domain.agent import AgentState, Order, RefState
@@ -121,7 +120,7 @@ class FarFleet:
 
     async def sources(self) -> Sequence[SourceState]:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._look.sources()
 
     def source_changes(self, source: str) -> AsyncIterator[None]:
@@ -130,22 +129,22 @@ class FarFleet:
 
     async def deployments(self, name: str = "") -> Sequence[Recorded]:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._look.deployments(name)
 
     async def deployment(self, said: str) -> Deployment:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._look.deployment(said)
 
     async def agents(self) -> Sequence[AgentState]:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return (await self._look.agents())[0]
 
     async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
         """See FleetClient: claveld's, and what was done from here."""
-        with _said():
+        with as_refusal():
             theirs = await self._look.operations(min(max(limit, 1), MOST))
         both = [one for one in (*self._own.values(), *theirs) if not unit or one.request.unit == unit]
         return sorted(both, key=lambda one: one.started, reverse=True)[:limit]
@@ -153,12 +152,12 @@ class FarFleet:
     async def operation(self, ident: str) -> Operation | None:
         """See FleetClient."""
         own = [one for one in self._own.values() if one.id.startswith(ident)]
-        with _said():
+        with as_refusal():
             return own[0] if len(own) == 1 else await self._look.operation(ident)
 
     async def operation_events(self, operation: str) -> Sequence[Event]:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return [] if operation in self._own else await self._look.operation_events(operation)
 
     # ---- what claveld does
@@ -174,7 +173,7 @@ class FarFleet:
     async def _plan(self, request: Request, title: str) -> Plan:
         if request.verb is not Verb.ROLLBACK or request.stack:
             self._nowhere(f"{request.verb.value} anything on {request.unit}")
-        with _said():
+        with as_refusal():
             state = self.unit_now(request.unit) or (await self.snapshot()).unit(request.unit)
             if state is None:
                 raise RefusedError(f"there is no unit {request.unit} in this fleet")
@@ -220,7 +219,7 @@ class FarFleet:
             await asyncio.wait([self._tasks[operation]])
             return self._own[operation]
         while True:
-            with _said():
+            with as_refusal():
                 found = await self._look.operation(operation)
             if found is None:
                 raise RefusedError(f"claveld knows no operation {operation}")
@@ -232,7 +231,7 @@ class FarFleet:
     async def evaluate(self, source: str, reason: str = "") -> str:
         """See FleetClient."""
         del reason  # claveld says who has asked
-        with _said():
+        with as_refusal():
             known = [] if source else await self._look.sources()
             if not source and len(known) != 1:
                 raise RefusedError("say which source", f"there are {', '.join(one.source.name for one in known) or 'none'}")
@@ -240,17 +239,17 @@ class FarFleet:
 
     async def tell_agent(self, agent: str, order: Order) -> None:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             await self._changing().tell(agent, order)
 
     async def roll_back_ref(self, name: str, to: str = "", why: str = "") -> RefState:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._changing().roll_back(name, to, why)
 
     async def unpin_ref(self, name: str) -> RefState:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._changing().unpin(name)
 
     async def cancel(self, operation: str) -> str:
@@ -343,12 +342,3 @@ class FarFleet:
         """See FleetClient."""
         del login, root, keys
         self._nowhere(unit)
-
-
-@contextlib.contextmanager
-def _said() -> Iterator[None]:
-    """What claveld refuses, or that it is away, in the domain's words."""
-    try:
-        yield
-    except ClaveldError as error:
-        raise RefusedError(str(error)) from error

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.claveld import ClaveldError, as_refusal
 from clavel_tui.domain.agent import AgentState, Order, RefState
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.operations.parts import Parts
@@ -52,22 +50,22 @@ class Pull:
 
     async def agents(self) -> list[AgentState]:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return (await self._claveld().agents())[0]
 
     async def tell(self, agent: str, order: Order) -> None:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             await self._claveld().tell(agent, order)
 
     async def roll_back(self, name: str, to: str, why: str) -> RefState:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._claveld().roll_back(name, to, why)
 
     async def unpin(self, name: str) -> RefState:
         """See FleetClient."""
-        with _said():
+        with as_refusal():
             return await self._claveld().unpin(name)
 
     def _claveld(self) -> ConsoleClient:
@@ -82,15 +80,6 @@ class Pull:
         states, seq = await claveld.agents()
         self._watch.agents(by_unit(states))
         return seq
-
-
-@contextlib.contextmanager
-def _said() -> Iterator[None]:
-    """What claveld refuses, or that it is away, in the domain's words."""
-    try:
-        yield
-    except ClaveldError as error:
-        raise RefusedError(str(error)) from error
 
 
 def by_unit(states: list[AgentState]) -> dict[str, AgentState]:
