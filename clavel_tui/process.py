@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def origin() -> Origin:
-    """By whom: of a daemon, which works from no repository of its own."""
+    """By whom: of a daemon, or a console without the fleet's files: neither works from a repository."""
     from clavel_tui.domain.operation import Origin
 
     return Origin(operator=getpass.getuser(), host=socket.gethostname())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
-from clavel_tui.process import is_alive, runner_name
+from clavel_tui.process import is_alive, origin, runner_name
 from clavel_tui.settings import Settings
 
 if TYPE_CHECKING:
@@ -144,13 +144,11 @@ class Wiring:
         """Read-only is a missing capability here, too: what changes anything is not given."""
         from clavel_tui.bus.far_fleet import FarFleet
         from clavel_tui.domain.errors import RefusedError
-        from clavel_tui.domain.operation import Origin
 
         claveld, read_only = self._claveld(), self.settings.read_only
         if claveld is None:
             raise RefusedError("no claveld is named")
-        origin = Origin(operator=getpass.getuser(), host=socket.gethostname())
-        fleet = FarFleet(claveld, None if read_only else claveld, origin, read_only)
+        fleet = FarFleet(claveld, None if read_only else claveld, await origin(), read_only)
         try:
             yield fleet
         finally:

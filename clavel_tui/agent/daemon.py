@@ -320,7 +320,9 @@ class Daemon:
 
     async def _tell_facts(self) -> None:
         """What was seen last, behind each look: consoles that have no way to this unit see it so. Older facts are no loss."""
-        while self._unit.name in {ref.name for ref in self._refs}:
+        if self._unit.name not in {ref.name for ref in self._refs}:
+            return
+        while True:
             state = self._engine.unit_now(self._unit.name)
             if state and state.facts and state.facts.at != self._told:
                 try:

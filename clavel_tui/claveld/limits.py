@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fastapi.security.utils import get_authorization_scheme_param
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,10 +55,16 @@ class Rate:
         return min(self.at_once, left + (self.clock() - at) * self.a_second)
 
 
+def token_of(authorization: str | None) -> str:
+    """What that header says behind `Bearer`; empty where it says none."""
+    scheme, token = get_authorization_scheme_param(authorization)
+    return token if scheme.lower() == "bearer" else ""
+
+
 def _by_an_agent(scope: Scope) -> bool:
     """A body is read before the token is looked at: nobody else makes us keep so much."""
     said = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-    holder = scope["app"].state.coordinator.holder(said[7:]) if said[:7].lower() == "bearer " else None
+    holder = scope["app"].state.coordinator.holder(token_of(said))
     return holder is not None and holder.role is Role.AGENT
 
 

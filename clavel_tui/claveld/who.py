@@ -7,10 +7,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
-from fastapi.security.utils import get_authorization_scheme_param
 
 from clavel_tui.claveld.coordinator import Coordinator
-from clavel_tui.claveld.limits import Rate
+from clavel_tui.claveld.limits import Rate, token_of
 from clavel_tui.claveld.problems import ProblemError
 from clavel_tui.domain.agent import Role
 from clavel_tui.history.agents import Holder
@@ -40,10 +39,10 @@ class _Bearer(SecurityBase):
     async def __call__(self, request: Request) -> Holder:
         """Raises a problem: 401 without a good token, 429 for one that asks too often, or an address that guesses."""
         claveld, asked = coordinator_of(request), request.app.state.asked
-        scheme, token = get_authorization_scheme_param(request.headers.get("Authorization"))
-        found = claveld.holder(token) if scheme.lower() == "bearer" else None
+        token = token_of(request.headers.get("Authorization"))
+        found = claveld.holder(token)
         if found is None:
-            await self._refuse(request, claveld, token if scheme.lower() == "bearer" else "")
+            await self._refuse(request, claveld, token)
             raise ProblemError(401, "this token is not good (any more)", headers={"WWW-Authenticate": "Bearer"})
         if wait := asked.take(f"{found.role.value} {found.name}"):
             raise slower(wait)

@@ -46,7 +46,7 @@ class FleetNews(Model):
     def _heard(self, state: UnitState) -> UnitState:
         if state.agent is None:
             return state
-        agent = _heard(state.agent, self.seen.get(state.agent.agent.name, 0.0))
+        agent = _heard_at(state.agent, self.seen.get(state.agent.agent.name, 0.0))
         if not agent.away(self.at):
             return state.model_copy(update={"agent": agent})
         health = worse(judge(state.unit, state.facts, SILENT), agent.reason)
@@ -55,8 +55,8 @@ class FleetNews(Model):
 
 def timeless(state: UnitState) -> UnitState:
     """Without when its agent was heard of: what is left is news where it has changed."""
-    return state.model_copy(update={"agent": _heard(state.agent, 0.0)}) if state.agent else state
+    return state.model_copy(update={"agent": _heard_at(state.agent, 0.0)}) if state.agent else state
 
 
-def _heard(agent: AgentState, at: float) -> AgentState:
+def _heard_at(agent: AgentState, at: float) -> AgentState:
     return agent.model_copy(update={"seen": at, "next_poll": at + POLL_S if at else 0.0})

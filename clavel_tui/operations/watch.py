@@ -129,8 +129,7 @@ class Watch:
         try:
             async with self._probes:
                 facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall)
-            if unit.stacks:
-                self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
+            await self._read_files(unit)
         except RemoteError as error:
             trouble = Trouble(error.text, error.hint, error.kind)
         finally:
@@ -140,9 +139,12 @@ class Watch:
 
     async def learn(self, unit: Unit, facts: Facts) -> None:
         """What somebody else saw of it."""
+        await self._read_files(unit)
+        await self._keep(unit, facts, Trouble())
+
+    async def _read_files(self, unit: Unit) -> None:
         if unit.stacks:
             self.wanted[unit.name] = await asyncio.to_thread(_wanted, unit)
-        await self._keep(unit, facts, Trouble())
 
     async def look_at(self, units: Sequence[Unit], *, now: bool) -> None:
         """Looks at many at once. ``now`` also ends the back-off of those that are down."""
