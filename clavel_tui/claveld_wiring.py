@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from clavel_tui.process import is_alive, origin, runner_name
 if TYPE_CHECKING:
     from clavel_tui.claveld.config import Config
     from clavel_tui.claveld.coordinator import Coordinator
+    from clavel_tui.claveld.shared import Shared
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.operations import InProcessFleet
 
@@ -62,14 +63,18 @@ async def _run(args: argparse.Namespace) -> int:
     config = read(Path(args.config) if args.config else FILE)
     fleet = load_fleet(Path(config.fleet))
     again = asyncio.Event()
-    async with opened(config, fleet) as (coordinator, engine):
+    async with opened(config, fleet) as (coordinator, engine, shared):
         if args.verb == "serve":
             await engine.settle_open()
             watcher = asyncio.create_task(_watch_files(Path(config.fleet), fleet, again))
-            await serve(config, coordinator, Evaluations(fleet, engine), Showing(coordinator, engine), again)
+            several = (shared.lease, shared.deployments.begins) if shared else ()
+            evaluations, showing = Evaluations(fleet, engine, *several), Showing(coordinator, engine)
+            await serve(config, coordinator, evaluations, showing, shared, again)
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             return _AGAIN if again.is_set() else 0
+        if shared:
+            await shared.begin()
         await coordinator.look()
         verb = VERBS[f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb]
         await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
@@ -91,9 +96,11 @@ async def _watch_files(root: Path, fleet: Fleet, again: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinator, InProcessFleet]]:
-    """The coordinator and the engine that evaluates for it, over one journal."""
+async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinator, InProcessFleet, Shared | None]]:
+    """The coordinator and the engine that evaluates for it, over one journal; and what it shares with others, if it does."""
+    from clavel_tui.bus.link import Link
     from clavel_tui.claveld.coordinator import Coordinator
+    from clavel_tui.claveld.shared import Shared
     from clavel_tui.domain.errors import StoreRefusedError
     from clavel_tui.history import MIGRATIONS, Journal, JournalError
     from clavel_tui.history.agents import Agents
@@ -108,12 +115,15 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
     from clavel_tui.remote.trust import SshFiles
     from clavel_tui.store import Database
 
+    runner, name = LocalRunner(Secrets()), runner_name(os.getpid())
+    link = Link(config.nats, name) if config.nats else None  # what is wrong with its files is said before anything is open
     try:
         database = await Database.open(Path(config.database), MIGRATIONS)
     except JournalError as error:
         raise StoreRefusedError(error.text, error.hint) from error
-    runner, name = LocalRunner(Secrets()), runner_name(os.getpid())
-    deployments = Deployments(database, time.time)
+    shared = Shared(link, database, name) if link else None
+    deployments = shared.deployments if shared else Deployments(database, time.time)
+    refs, agents = (shared.refs, shared.agents) if shared else (Refs(database), Agents(database))
     journal = Journal(database, name, time.time)
     parts = Parts(
         fleet=fleet,
@@ -129,5 +139,5 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
         runner_name=name,
         is_alive=is_alive,
     )
-    async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine:
-        yield Coordinator(journal, deployments, Refs(database), Agents(database), time.time), engine
+    async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine, link.opened() if link else nullcontext():
+        yield Coordinator(journal, deployments, refs, agents, time.time), engine, shared

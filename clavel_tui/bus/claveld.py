@@ -103,7 +103,7 @@ class Claveld:
         except (OSError, http.client.HTTPException) as error:
             raise ClaveldError(f"{self.url} cannot be reached: {clean(str(error) or type(error).__name__, 200)}") from error
         if answer.status not in WELL:
-            raise ClaveldError(f"{self.url} says {answer.status}: {_detail(said)}", answer.status)
+            raise ClaveldError(f"{self.url} says {answer.status}: {detail(said)}", answer.status)
         return answer.status, answer.headers, said
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -121,7 +121,8 @@ def as_refusal() -> Iterator[None]:
         raise RefusedError(str(error)) from error
 
 
-def _detail(body: bytes) -> str:
+def detail(body: bytes) -> str:
+    """What a problem says, and its hint."""
     try:
         said = json.loads(body)
         return clean("; ".join(part for part in (said["detail"], said.get("hint")) if part), 300)

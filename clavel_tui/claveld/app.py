@@ -9,6 +9,7 @@ from clavel_tui.claveld import for_agents, for_people, limits, metrics, problems
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.limits import BodyLimit, Rate
+from clavel_tui.claveld.replica import Replica
 from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.who import Claveld, Viewer
 
@@ -32,6 +33,7 @@ def make_app(coordinator: Coordinator, evaluations: Evaluations, showing: Showin
     app.state.coordinator = coordinator
     app.state.evaluations = evaluations
     app.state.showing = showing
+    app.state.replica = None
     app.state.asked = Rate(limits.ASKED_A_SECOND, limits.ASKED_AT_ONCE)
     app.state.reports = Rate(limits.REPORTS_A_SECOND, limits.REPORTS_AT_ONCE)
     app.state.facts = Rate(limits.FACTS_A_SECOND, limits.FACTS_AT_ONCE)
@@ -43,14 +45,16 @@ def make_app(coordinator: Coordinator, evaluations: Evaluations, showing: Showin
 
     @app.get("/healthz", tags=["health"])
     async def healthz(claveld: Claveld) -> dict[str, str]:
-        """Whether it answers, and can read its database. Asks for no token."""
+        """Whether it answers, and can read its database; and whether it keeps up with the others. Asks for no token."""
         await claveld.journal.last_seq()
-        return {"status": "ok", "version": __version__}
+        replica: Replica | None = app.state.replica
+        bus = {"bus": "away" if replica.trouble else "well"} if replica else {}
+        return {"status": "ok", "version": __version__, **bus}
 
     @app.get("/metrics", tags=["health"], response_class=Response)
     async def prometheus(claveld: Claveld, _: Viewer) -> Response:
         """For Prometheus, with a token of a viewer."""
-        return Response(metrics.render(claveld), media_type=metrics.MEDIA)
+        return Response(metrics.render(claveld, app.state.replica), media_type=metrics.MEDIA)
 
     return app
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from clavel_tui.domain import limits
+from clavel_tui.domain.broker import Broker
 from clavel_tui.domain.errors import Problem, SettingsError
 
 FILE = Path("/etc/claveld/claveld.toml")
@@ -28,6 +29,8 @@ class Config(BaseModel):
     plain_http: bool = False
     nix: str = "nix"
     evaluator_mib: int = Field(limits.EVALUATOR_MIB, ge=0)
+    nats: Broker | None = None
+    """Where it has others beside it: see claveld.replica."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -73,12 +76,18 @@ def read(file: Path) -> Config:
 
 
 def _problem(file: Path, said: dict[str, Any], error: Any) -> Problem:  # noqa: ANN401  pydantic's own dictionary
-    key = ".".join(str(part) for part in error["loc"])
+    outer, *inner = (str(part) for part in error["loc"])
+    value: Any = said.get(outer)
+    for part in inner:
+        value = value.get(part) if isinstance(value, dict) else None
+    known = Broker.model_fields if inner else Config.model_fields
+    folder = 'is missing: say the folder of fleet.toml, such as fleet = "/srv/fleet/hosts"'
+    server = 'is missing: say where the NATS server is, such as url = "tls://nats.example.org:4222"'
     right = {
-        "missing": 'is missing: say the folder of fleet.toml, such as fleet = "/srv/fleet/hosts"',
-        "extra_forbidden": f"no such key; there are {', '.join(Config.model_fields)}",
+        "missing": server if inner else folder,
+        "extra_forbidden": f"no such key; there are {', '.join(known)}",
     }.get(error["type"], error["msg"])
-    return Problem(str(file), key, said.get(key), right)
+    return Problem(str(file), ".".join((outer, *inner)), value, right)
 
 
 def _together(file: Path, config: Config) -> list[Problem]:
@@ -89,6 +98,9 @@ def _together(file: Path, config: Config) -> list[Problem]:
     if not config.loopback and not config.tls_certificate and not config.plain_http:
         right = "others would read every token there: say tls_certificate and tls_key, or plain_http = true inside a VPN"
         problems.append(Problem(str(file), "listen", config.listen, right))
+    if config.nats and config.nats.in_the_clear:
+        right = "others could write there what agents run: say tls://, or plain = true inside a VPN"
+        problems.append(Problem(str(file), "nats.url", config.nats.url, right))
     if not 0 < config.address[1] < 65536:  # noqa: PLR2004  what a port can be
         problems.append(Problem(str(file), "listen", config.listen, "no such port"))
     return problems

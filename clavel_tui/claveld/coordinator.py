@@ -61,6 +61,8 @@ class Coordinator:
         self.wall = wall
         self.known = Known()
         self.seen: dict[str, float] = {}
+        self.asked_here: set[str] = set()
+        """Agents that have asked this claveld: others of several hear of them by it."""
         self.refused: dict[str, str] = {}
         self._told_refusals: dict[str, tuple[float, ...]] = {}
         self.closing = False
@@ -155,6 +157,11 @@ class Coordinator:
     def heard(self, agent: str) -> None:
         """Somebody with that agent's token has asked or reported something."""
         self.seen[agent] = self.wall()
+        self.asked_here.add(agent)
+
+    def heard_elsewhere(self, agent: str, at: float) -> None:
+        """It was there at that moment."""
+        self.seen[agent] = max(at, self.seen.get(agent, 0.0))
 
     async def refuse(self, agent: str, text: str) -> None:
         """Told beside the agent, and in the journal: once, however often it asks the same, and not without end."""
@@ -239,10 +246,14 @@ class Coordinator:
         """Keeps it; False where it was known already."""
         new = await self.agents.report(report)
         if new:
-            others = [said for said in self.known.reports.get(report.agent, ()) if said.report.name != report.name]
-            said = Said(seq=0, received=self.wall(), report=report)
-            self.known.reports[report.agent] = tuple(sorted((*others, said), key=lambda one: one.report.name))
+            self.reported(report, self.wall())
         return new
+
+    def reported(self, report: Report, received: float) -> None:
+        """It is kept, by whoever it was sent to."""
+        others = [said for said in self.known.reports.get(report.agent, ()) if said.report.name != report.name]
+        said = Said(seq=0, received=received, report=report)
+        self.known.reports[report.agent] = tuple(sorted((*others, said), key=lambda one: one.report.name))
 
     async def roll_back(self, name: str, said: str, operator: str, why: str, expected: int | None) -> RefState:
         """To a Deployment that the journal recorded: ``said`` is its id or the beginning of it; empty is the last known good.

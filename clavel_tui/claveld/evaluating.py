@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from clavel_tui.domain.errors import ClavelError, RefusedError
@@ -41,12 +41,38 @@ class Evaluator(Protocol):
         ...
 
 
-class Evaluations:
-    """The Sources of ``fleet``, as its files name them."""
+class Turn(Protocol):
+    """Whether it is ours to evaluate what has changed, where there are several claveld."""
 
-    def __init__(self, fleet: Fleet, evaluator: Evaluator) -> None:
+    @property
+    def held(self) -> bool:
+        """It is."""
+        ...
+
+    async def wait(self) -> None:
+        """Returns when it is."""
+        ...
+
+
+class Alone:
+    """There is one claveld."""
+
+    held = True
+
+    async def wait(self) -> None:
+        """See Turn."""
+
+
+class Evaluations:
+    """The Sources of ``fleet``, as its files name them. ``begins`` is told each one that is about to be evaluated."""
+
+    def __init__(
+        self, fleet: Fleet, evaluator: Evaluator, turn: Turn | None = None, begins: Callable[[str], object] = lambda _source: None
+    ) -> None:
         self.fleet = fleet
         self._evaluator = evaluator
+        self._turn = turn or Alone()
+        self._begins = begins
 
     async def sources(self) -> Sequence[SourceState]:
         """What is known of each."""
@@ -61,6 +87,7 @@ class Evaluations:
         if source not in {one.name for one in self.fleet.sources}:
             known = ", ".join(one.name for one in self.fleet.sources)
             raise RefusedError(f"there is no source {source}", f"there {'are ' + known if known else 'is none'} in fleet.toml")
+        self._begins(source)
         return await self._evaluator.evaluate(source, reason)
 
     async def keep_evaluating(self) -> None:
@@ -78,6 +105,9 @@ class Evaluations:
         why, pause = "claveld has started", FAILED_S
         try:
             while True:
+                if not self._turn.held:
+                    await self._turn.wait()
+                    why = "no other claveld does"
                 changed.clear()
                 well = await self._once(source, why)
                 pause = FAILED_S if well else min(pause * 2, AGAIN_S)
@@ -103,9 +133,9 @@ class Evaluations:
         """Whether it was evaluated, which stands in the journal either way."""
         try:
             asked = time.time()
-            operation = await self._evaluator.wait(await self._evaluator.evaluate(source, why))
+            operation = await self._evaluator.wait(await self.evaluate(source, why))
             if operation.started < asked - 1:  # somebody else's, which had locked the revision before this one was there
-                operation = await self._evaluator.wait(await self._evaluator.evaluate(source, why))
+                operation = await self._evaluator.wait(await self.evaluate(source, why))
         except (ClavelError, JournalError):
             return False
         return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}

@@ -10,22 +10,24 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from clavel_tui.claveld.coordinator import Coordinator
+from clavel_tui.claveld.replica import Replica
 
 MEDIA = CONTENT_TYPE_LATEST
 
 
-def render(coordinator: Coordinator) -> bytes:
+def render(coordinator: Coordinator, replica: Replica | None = None) -> bytes:
     """The exposition of this moment."""
     registry = CollectorRegistry()
-    registry.register(_Collected(coordinator))
+    registry.register(_Collected(coordinator, replica))
     return generate_latest(registry)
 
 
 class _Collected(Collector):
     """Read off when it is asked for: nothing is counted beside what the journal holds."""
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, replica: Replica | None) -> None:
         self._coordinator = coordinator
+        self._replica = replica
 
     def collect(self) -> Iterator[Metric]:
         """See prometheus_client."""
@@ -47,3 +49,7 @@ class _Collected(Collector):
         yield GaugeMetricFamily("claveld_refs_pinned", "DeploymentRefs that are pinned", value=pinned)
         newest = max((ref.at for ref in refs), default=0.0)
         yield GaugeMetricFamily("claveld_last_ref_move_timestamp_seconds", "When a ref last moved", value=newest)
+        if self._replica:
+            up = not self._replica.trouble
+            yield GaugeMetricFamily("claveld_bus_up", "Whether it keeps up with the log of the broker", value=up)
+            yield GaugeMetricFamily("claveld_bus_record", "Number of the newest record carried out", value=self._replica.cursor)

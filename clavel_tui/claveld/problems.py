@@ -10,13 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from clavel_tui.domain.errors import ClavelError, MovedError, RefusedError, StoreRefusedError
+from clavel_tui.domain.errors import AwayError, ClavelError, MovedError, RefusedError, StoreRefusedError
 from clavel_tui.domain.text import clean
 from clavel_tui.history import JournalError
 
 MEDIA = "application/problem+json"
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (MovedError, 409),
+    (AwayError, 503),
     (RefusedError, 422),
     (StoreRefusedError, 503),
     (JournalError, 503),

@@ -13,6 +13,7 @@ from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.config import Config
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.claveld.shared import Shared
 from clavel_tui.claveld.showing import Showing
 
 STOP_S = 10
@@ -29,15 +30,18 @@ class _Server(uvicorn.Server):
 
 
 async def serve(
-    config: Config, coordinator: Coordinator, evaluations: Evaluations, showing: Showing, again: asyncio.Event
-) -> None:
-    """Until SIGTERM, SIGINT, or ``again``.
+    config: Config, coordinator: Coordinator, evaluations: Evaluations, showing: Showing, shared: Shared | None,
+    again: asyncio.Event,
+) -> None:  # fmt: skip
+    """Until SIGTERM, SIGINT, or ``again``. ``shared``: where there are several claveld.
 
     What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start.
     """
     host, port = config.address
+    app = make_app(coordinator, evaluations, showing)
+    app.state.replica = shared.replica if shared else None
     said = uvicorn.Config(
-        make_app(coordinator, evaluations, showing),
+        app,
         host=host,
         port=port,
         ssl_certfile=config.tls_certificate or None,
@@ -54,6 +58,7 @@ async def serve(
         asyncio.create_task(coordinator.keep_up(), name="keep up"),
         asyncio.create_task(coordinator.keep_tidy(), name="tidy"),
         asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"),
+        *([asyncio.create_task(shared.keep(coordinator, app), name="share")] if shared else []),
     ]
     anew = asyncio.create_task(again.wait())
     anew.add_done_callback(lambda task: None if task.cancelled() else stop())

@@ -5,7 +5,8 @@ ClavelError
 ├── SettingsError      the user's or the system's config file, in the same way
 ├── StoreRefusedError  the database cannot be used, and was not altered
 ├── RefusedError       an operation that would be ambiguous or unsafe
-│   └── MovedError     what was looked at has changed meanwhile
+│   ├── MovedError     what was looked at has changed meanwhile
+│   └── AwayError      what would have to carry it out does not answer
 └── UnitError          one unit could not be reached or looked at; the others go on
 """
 
@@ -65,6 +66,10 @@ class RefusedError(ClavelError):
 
 class MovedError(RefusedError):
     """Somebody else was faster: what was to be changed is not what was looked at any more."""
+
+
+class AwayError(RefusedError):
+    """What would have to carry it out does not answer: it may be tried again, and may even have been done."""
 
 
 class UnitError(ClavelError):

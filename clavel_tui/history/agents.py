@@ -82,17 +82,23 @@ class Agents:
     async def new_token(self, name: str, role: Role, *, ends: float | None = None, others_end: float | None = None) -> str:
         """Shown this once; only its hash is kept. ``others_end``: until when the older ones of the name stay good."""
         token = f"{_PREFIX}_{role.value}_{secrets.token_urlsafe(32)}"
+        await self.keep_token(hashed(token), name, role, ends=ends, others_end=others_end)
+        return token
+
+    async def keep_token(
+        self, hash_: str, name: str, role: Role, *, ends: float | None = None, others_end: float | None = None
+    ) -> None:
+        """What is kept of a token that was made."""
         async with self._db.transaction() as write:
             if others_end is not None:
                 await write.execute(
                     "UPDATE tokens SET ends = min(coalesce(ends, ?), ?) WHERE name = ? AND role = ?",
                     (others_end, others_end, name, role.value),
                 )
-            await write.execute("INSERT INTO tokens VALUES (?,?,?,?,?)", (hashed(token), name, role.value, self._now(), ends))
+            await write.execute("INSERT INTO tokens VALUES (?,?,?,?,?)", (hash_, name, role.value, self._now(), ends))
             await append(
                 write, self._now(), [("token", "", name if role is Role.AGENT else "", f"a token of {name}, {role.value}")]
             )
-        return token
 
     async def revoke(self, name: str, role: Role) -> int:
         """All tokens of that name; returns how many."""
@@ -130,6 +136,10 @@ class Agents:
                 (report.agent, report.name, report.agent, report.name, REPORTS_KEPT),
             )
         return True
+
+    async def is_known(self, event: str) -> bool:
+        """That report had come before."""
+        return bool(await self._db.value("SELECT 1 FROM reports WHERE event = ?", (event,)))
 
     async def latest(self) -> dict[str, tuple[Said, ...]]:
         """The last report of each ref, by agent."""

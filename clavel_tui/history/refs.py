@@ -40,6 +40,11 @@ class Refs:
             MovedError: it has another revision.
             RefusedError: no such Deployment of that name.
         """
+        await self.move(name, ident, operator, why, expected)
+        return await self._known(name)
+
+    async def move(self, name: str, ident: str, operator: str, why: str, expected: int | None = None) -> None:
+        """See point; where it points then is not asked."""
         async with self._db.transaction() as write:
             rows = list(await write.execute_fetchall("SELECT 1 FROM deployments WHERE id = ? AND name = ?", (ident, name)))
             if not rows:
@@ -52,7 +57,6 @@ class Refs:
             )
             text = f"{full_name(name, ident)}, and stays there: {operator}{f', {why}' if why else ''}"
             await append(write, self._now(), [("ref", "", name, text)])
-        return await self._known(name)
 
     async def unpin(self, name: str, operator: str, why: str, expected: int | None = None) -> RefState:
         """Follows its source again: it points to what was evaluated last.
@@ -61,6 +65,11 @@ class Refs:
             MovedError: it has another revision.
             RefusedError: it is not pinned.
         """
+        await self.let_follow(name, operator, why, expected)
+        return await self._known(name)
+
+    async def let_follow(self, name: str, operator: str, why: str, expected: int | None = None) -> None:
+        """See unpin; where it points then is not asked."""
         async with self._db.transaction() as write:
             if not list(await write.execute_fetchall("SELECT 1 FROM pins WHERE name = ?", (name,))):
                 raise RefusedError(f"{name} is not pinned: it follows its source")
@@ -75,7 +84,6 @@ class Refs:
             await write.execute("DELETE FROM pins WHERE name = ?", (name,))
             text = f"{full_name(name, newest[0][0])}, and follows its source again: {operator}"
             await append(write, self._now(), [("ref", "", name, text)])
-        return await self._known(name)
 
     async def _known(self, name: str) -> RefState:
         state = await self.one(name)

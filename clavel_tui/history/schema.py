@@ -102,4 +102,13 @@ MIGRATIONS = (
             BEGIN SELECT RAISE(ABORT, 'what an agent has said does not change'); END""",
         ),
     ),
+    Migration(
+        6,
+        (
+            # What of the bus's log was carried out here: seq is its number there, refused why it changed nothing.
+            "CREATE TABLE applied (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, refused TEXT NOT NULL DEFAULT '')",
+            "CREATE TABLE applied_evaluations (source TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
+            "CREATE TABLE bus (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        ),
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from clavel_tui.domain.deployment import full_name
-from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.errors import ClavelError, RefusedError
 from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Evaluation, Source
@@ -36,7 +36,7 @@ class EvaluationRun:
         try:
             evaluation = await self._evaluating.evaluate(source, self._progress)
             await self._record(evaluation)
-        except NixError as error:
+        except (NixError, ClavelError) as error:
             await self._end(Outcome.FAILED, f"{error.text}; {error.hint}" if error.hint else error.text)
         except (RemoteError, OSError, ValueError, LookupError) as error:
             await self._end(Outcome.FAILED, clean(f"it could not be evaluated: {error!r}"))

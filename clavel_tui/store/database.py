@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -32,6 +33,7 @@ class Database:
         self._connection = connection
         self._reader = reader or connection
         self._writing = asyncio.Lock()
+        self._also: Callable[[Connection], Awaitable[None]] | None = None
 
     @classmethod
     async def open(cls, path: Path, migrations: Sequence[Migration], *, else_copy: bool = False) -> Database:
@@ -70,6 +72,12 @@ class Database:
             until_open.pop_all()
         return cls(connection, reader)
 
+    def with_each(self, also: Callable[[Connection], Awaitable[None]]) -> Database:
+        """The same database, all of whose transactions begin with ``also``: it is kept together with what follows, or not."""
+        same = copy.copy(self)
+        same._also = also  # noqa: SLF001  ourselves
+        return same
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """All or nothing; committed to the disk when the block ends.
@@ -81,6 +89,8 @@ class Database:
             try:
                 await self._begin()
                 try:
+                    if self._also:
+                        await self._also(self._connection)
                     yield self._connection
                 except BaseException:
                     # A full disk has ended the transaction already.

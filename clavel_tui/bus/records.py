@@ -1,0 +1,173 @@
+"""What several claveld tell each other: each record is one change that one of them was asked for, in the log's order.
+
+Every claveld carries out the same records in the same order, and so comes to the same refs, with the same revisions.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from clavel_tui.bus.claveld import NOT_UNDERSTOOD, ClaveldError
+from clavel_tui.domain.agent import Agent, Order, Report, Role
+from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.model import Model
+from clavel_tui.domain.source import Evaluation
+from clavel_tui.domain.text import clean
+from clavel_tui.domain.unit import Name
+
+BYTES = 1_000_000
+"""Of one record as it is sent: a NATS server takes a MiB at once, unless it was told otherwise."""
+SHORT = 16 * 1024
+"""Up to this it is sent as it is; what is longer, an evaluation of many units, is compressed."""
+UNPACKED = 64 * 1024 * 1024
+
+
+class _Said(Model):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Seeded(_Said):
+    """Rows of a database that was there before the log: all that a claveld that joins has to know."""
+
+    kind: Literal["seed"] = "seed"
+    database: str
+    """Whose they are."""
+    table: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    last: bool = False
+
+
+class Evaluated(_Said):
+    """What evaluating a Source has yielded. ``basis``: the number of the last record that was known when that began."""
+
+    kind: Literal["evaluation"] = "evaluation"
+    basis: int
+    evaluation: Evaluation
+    deployments: tuple[Deployment, ...]
+    operator: str
+    why: str
+
+
+class Pointed(_Said):
+    """A ref goes to a recorded Deployment, and stays there."""
+
+    kind: Literal["ref"] = "ref"
+    name: Name
+    deployment: str
+    operator: str
+    why: str
+    expected: int | None = None
+
+
+class Unpinned(_Said):
+    """A ref follows its source again."""
+
+    kind: Literal["unpin"] = "unpin"
+    name: Name
+    operator: str
+    why: str
+    expected: int | None = None
+
+
+class Registered(_Said):
+    """An agent, and what it may ask for."""
+
+    kind: Literal["agent"] = "agent"
+    agent: Agent
+    operator: str
+
+
+class Removed(_Said):
+    """An agent, with its tokens."""
+
+    kind: Literal["agent-removed"] = "agent-removed"
+    name: Name
+    operator: str
+
+
+class Ordered(_Said):
+    """What an agent is told."""
+
+    kind: Literal["order"] = "order"
+    name: Name
+    order: Order
+    operator: str
+
+
+class TokenMade(_Said):
+    """Its hash, never the token."""
+
+    kind: Literal["token"] = "token"
+    hash: str
+    name: str
+    role: Role
+    ends: float | None = None
+    others_end: float | None = None
+
+
+class TokensRevoked(_Said):
+    """All of a name and a role."""
+
+    kind: Literal["tokens-revoked"] = "tokens-revoked"
+    name: str
+    role: Role
+
+
+class Reported(_Said):
+    """What an agent has said."""
+
+    kind: Literal["report"] = "report"
+    report: Report
+
+
+What = (
+    Seeded | Evaluated | Pointed | Unpinned | Registered | Removed | Ordered | TokenMade | TokensRevoked | Reported
+)  # fmt: skip
+
+
+class Record(_Said):
+    """``id``: sent again it is carried out once. ``at``: wall clock of the claveld that wrote it, ``by``."""
+
+    version: Literal[1] = 1
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    at: float
+    by: str
+    what: Annotated[What, Field(discriminator="kind")]
+
+    @property
+    def subject(self) -> str:
+        """Behind the log's name: kind and unit."""
+        what = self.what
+        name = what.report.agent if isinstance(what, Reported) else getattr(what, "name", "") or "all"
+        return f"{what.kind}.{name if name.replace('-', '').isalnum() else 'all'}"
+
+
+_RECORD = TypeAdapter(Record)
+
+
+def packed(record: Record) -> bytes:
+    """As it is sent.
+
+    Raises:
+        RefusedError: it is longer than a server takes.
+    """
+    data = record.model_dump_json(by_alias=True).encode()
+    data = zlib.compress(data) if len(data) > SHORT else data
+    if len(data) > BYTES:
+        text = f"{record.subject} takes {len(data)} bytes, and a NATS server takes {BYTES}"
+        raise RefusedError(text, "evaluate fewer units at once")
+    return data
+
+
+def read(seq: int, data: bytes) -> Record:
+    """Raises ClaveldError: it is none, or one of a newer claveld. It is not passed over: what follows may rest on it."""
+    try:
+        return _RECORD.validate_json(data if data.startswith(b"{") else zlib.decompressobj().decompress(data, UNPACKED))
+    except (ValidationError, zlib.error) as error:
+        text = f"record {seq} of the log is not understood: {clean(str(error), 200)}; a newer claveld wrote it, perhaps"
+        raise ClaveldError(text, NOT_UNDERSTOOD) from error

@@ -1,0 +1,267 @@
+"""The bus over a real NATS server: several claveld come to the same, whatever happens to the server and the lines to it."""
+
+import asyncio
+import contextlib
+import random
+import signal
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.link import Link
+from clavel_tui.bus.log import Log
+from clavel_tui.bus.records import Record, Registered
+from clavel_tui.claveld.replica import Replica
+from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs
+from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role
+from clavel_tui.domain.broker import Broker
+from clavel_tui.domain.errors import AwayError, MovedError, RefusedError
+from clavel_tui.history import MIGRATIONS
+from clavel_tui.history.agents import Agents
+from clavel_tui.history.deployments import Deployments
+from clavel_tui.history.refs import Refs
+from clavel_tui.store import Database
+from tests.history.test_deployments import deployment, evaluation
+
+from .broker import Line, Server
+
+pytestmark = [pytest.mark.lab, pytest.mark.waits]
+
+AMBER = Agent(name="amber", specification=AgentSpecification(deployments=("amber",)))
+SHARED = ("deployments", "evaluations", "refs", "ref_moves", "pins", "agents", "tokens", "reports", "good")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "nats") as server:
+        yield server
+
+
+@dataclass
+class One:
+    """One of several claveld: what it reads and writes."""
+
+    replica: Replica
+    refs: ReplicatedRefs
+    agents: ReplicatedAgents
+    deployments: ReplicatedDeployments
+    database: Database
+    file: Path
+
+    def tables(self) -> dict[str, list[tuple[object, ...]]]:
+        """All that several claveld have in common."""
+        with contextlib.closing(sqlite3.connect(self.file)) as connection:
+            return {name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in SHARED}
+
+    async def caught_up(self, others: "One") -> None:
+        async with asyncio.timeout(30):
+            while self.replica.cursor < others.replica.cursor:
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def claveld(file: Path, broker: Broker, *, begin: bool = True) -> AsyncIterator[One]:
+    database = await Database.open(file, MIGRATIONS)
+    link = Link(broker, file.stem)
+    try:
+        async with link.opened():
+            replica = Replica(database, Log(link), file.stem)
+            made = One(replica, ReplicatedRefs(database, replica), ReplicatedAgents(database, replica), ReplicatedDeployments(database, replica), database, file)  # fmt: skip
+            if begin:
+                await link.ready()
+                await replica.begin()
+            task = asyncio.create_task(replica.keep_up())
+            try:
+                yield made
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+    finally:
+        await database.close()
+
+
+def report(number: int, **said: object) -> Report:
+    return Report.model_validate({"event": f"{number:032x}", "agent": "amber", "name": "amber", "at": 5.0, **said})
+
+
+async def test_two_come_to_the_same_and_a_third_that_joins_later_too(server: Server, tmp_path: Path) -> None:
+    first, second = deployment("amber"), deployment("amber", "/nix/store/2")
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        await a.agents.add(AMBER, "ann")
+        token = await b.agents.new_token("amber", Role.AGENT)
+        await a.deployments.record(evaluation(), [first], "claveld", "evaluated")
+        await b.deployments.record(evaluation(), [second], "claveld", "evaluated")
+        seen = await b.refs.one("amber")
+        assert seen and seen.deployment.id == second.id
+        await a.caught_up(b)
+        moved = await a.refs.point("amber", first.id, "ann", "slow", seen.revision)
+        with pytest.raises(MovedError, match="was moved meanwhile"):
+            await b.refs.point("amber", second.id, "bob", "", seen.revision)
+        with pytest.raises(RefusedError, match="has no Deployment"):
+            await b.refs.point("amber", "0" * 64, "bob", "")
+        assert await b.agents.report(report(1)) is True
+        assert await a.agents.report(report(1)) is False
+        await a.agents.tell("amber", Order.HOLD, "ann")
+        await b.caught_up(a)
+        assert a.tables() == b.tables()
+        assert (await b.refs.one("amber")) == moved
+        assert token.encode() not in (tmp_path / "a.db").read_bytes() + (tmp_path / "a.db-wal").read_bytes()
+        async with claveld(tmp_path / "c.db", server.broker) as c:
+            assert c.tables() == a.tables()
+            await c.refs.unpin("amber", "cat", "")
+            await a.caught_up(c)
+            assert a.tables() == c.tables()
+
+
+async def test_both_move_one_ref_at_once_and_one_is_refused(server: Server, tmp_path: Path) -> None:
+    found = [deployment("amber", f"/nix/store/{number}") for number in range(4)]
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        await a.deployments.record(evaluation(), found[:1], "claveld", "")
+        for one in found[1:]:
+            await a.deployments.record(evaluation(), [one], "claveld", "")
+        for _ in range(20):
+            await b.caught_up(a)
+            await a.caught_up(b)
+            seen = await a.refs.one("amber")
+            assert seen
+            tried = [one.refs.point("amber", random.choice(found).id, "x", "", seen.revision) for one in (a, b)]
+            said = await asyncio.gather(*tried, return_exceptions=True)
+            assert sorted(isinstance(one, MovedError) for one in said) == [False, True], said
+        await b.caught_up(a)
+        await a.caught_up(b)
+        assert a.tables() == b.tables()
+
+
+async def test_what_was_there_before_the_log_goes_into_it(server: Server, tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "a.db", MIGRATIONS)
+    agents, refs = Agents(database), Refs(database)
+    await agents.add(AMBER, "ann")
+    await agents.new_token("amber", Role.AGENT)
+    for number in range(3):
+        await Deployments(database).record(evaluation(), [deployment("amber", f"/nix/store/{number}")], "claveld", "")
+    await refs.point("amber", deployment("amber", "/nix/store/1").id, "ann", "slow")
+    for number in range(300):
+        await agents.report(report(number))
+    await database.close()
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        assert b.tables() == a.tables()
+        assert len(b.tables()["reports"]) == 201 - 1
+        await b.refs.unpin("amber", "bob", "")
+        await a.caught_up(b)
+        assert a.tables() == b.tables()
+
+
+async def test_a_database_with_another_past_is_refused(server: Server, tmp_path: Path) -> None:
+    async with claveld(tmp_path / "a.db", server.broker) as a:
+        await a.agents.add(AMBER, "ann")
+    database = await Database.open(tmp_path / "b.db", MIGRATIONS)
+    await Agents(database).add(AMBER, "bob")
+    await database.close()
+    with pytest.raises(RefusedError, match="a past of their own"):
+        async with claveld(tmp_path / "b.db", server.broker):
+            pass
+    with Server(tmp_path / "other") as other:
+        with pytest.raises(RefusedError, match="another log"):
+            async with claveld(tmp_path / "a.db", other.broker):
+                pass
+
+
+async def test_a_broker_that_is_away_changes_nothing_and_is_waited_for(server: Server, tmp_path: Path) -> None:
+    async with claveld(tmp_path / "a.db", server.broker) as a:
+        await a.agents.add(AMBER, "ann")
+        server.end(signal.SIGKILL)
+        with pytest.raises(AwayError, match="the bus does not answer"):
+            await a.agents.tell("amber", Order.HOLD, "ann")
+        server.start()
+        async with asyncio.timeout(20):
+            while a.replica.trouble:
+                await asyncio.sleep(0.1)
+        await a.agents.tell("amber", Order.RELEASE, "ann")
+        told = (await a.agents.all())["amber"][1]
+        assert told and told.order is Order.RELEASE
+
+
+async def test_no_record_is_lost_or_done_twice_while_the_server_is_killed_and_the_line_is_cut(server: Server, tmp_path: Path) -> None:
+    """Two claveld write as fast as they can; what each has said yes to is there once, and what was refused, never."""
+    line = Line(server)
+    taken: list[int] = []
+    unknown: list[int] = []
+
+    async def write(one: One, numbers: range, stop: Callable[[], bool]) -> None:
+        for number in numbers:
+            if stop():
+                return
+            try:
+                await one.agents.report(report(number))
+                taken.append(number)
+            except AwayError:
+                unknown.append(number)
+
+    async with line.opened(), claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", line.broker) as b:
+        await a.agents.add(AMBER, "ann")
+        stopped = False
+        writers = [
+            asyncio.create_task(write(one, range(start, start + 100_000), lambda: stopped))
+            for one, start in ((a, 0), (b, 1_000_000))
+        ]
+        for _ in range(3):
+            await asyncio.sleep(random.uniform(0.3, 1.5))
+            server.end(signal.SIGKILL)
+            await asyncio.sleep(random.uniform(0.1, 3))
+            server.start()
+        await asyncio.sleep(2)
+        line.cut()
+        await asyncio.sleep(20)
+        line.mend()
+        await asyncio.sleep(5)
+        stopped = True
+        await asyncio.gather(*writers)
+        async with asyncio.timeout(60):
+            while a.replica.trouble or b.replica.trouble or a.replica.cursor != b.replica.cursor:
+                await asyncio.sleep(0.1)
+        assert len(taken) > 200
+        with contextlib.closing(sqlite3.connect(a.file)) as connection:
+            kept = [row[0] for row in connection.execute("SELECT id FROM applied WHERE id NOT LIKE 'again%'")]
+            shown = connection.execute("SELECT count(*) FROM events WHERE kind = 'report'").fetchone()[0]
+        assert len(kept) == len({*kept})
+        assert {report(number).event for number in taken} <= {*kept}
+        assert len(kept) - 1 == shown  # each told once, and the agent
+        assert len(kept) - 1 <= len({*taken, *unknown})
+        assert a.tables() == b.tables()
+        print(f"{len(taken)} taken, {len(unknown)} unknown, {shown} kept")
+
+
+async def test_an_evaluation_that_another_one_has_overtaken_is_dropped(server: Server, tmp_path: Path) -> None:
+    old, new = deployment("amber", "/nix/store/old"), deployment("amber", "/nix/store/new")
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        a.deployments.begins("main")
+        b.deployments.begins("main")
+        await b.deployments.record(evaluation(), [new], "claveld", "")
+        with pytest.raises(RefusedError, match="another claveld has evaluated"):
+            await a.deployments.record(evaluation(), [old], "claveld", "")
+        seen = await a.refs.one("amber")
+        assert seen and seen.deployment.id == new.id
+        assert [row[1] for row in a.tables()["deployments"]] == ["amber"]
+
+
+async def test_a_record_that_is_not_understood_is_not_passed_over(server: Server, tmp_path: Path) -> None:
+    async with claveld(tmp_path / "a.db", server.broker) as a:
+        await a.agents.add(AMBER, "ann")
+        link = Link(server.broker, "newer")
+        async with link.opened():
+            await link.ready()
+            await link.append("clavel-log.party.amber", b'{"version": 2}')
+            log = Log(link)
+            what = Registered(agent=AMBER, operator="bob")
+            await log.append(Record(id="a" * 32, at=1.0, by="x", what=what), 5)
+        async with asyncio.timeout(10):
+            while "not understood" not in a.replica.trouble:
+                await asyncio.sleep(0.05)
+        with pytest.raises((AwayError, ClaveldError)):
+            await a.agents.tell("amber", Order.HOLD, "ann")
+        assert a.replica.cursor == 1
