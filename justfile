@@ -19,8 +19,9 @@ check:
 # write the lock files anew (needs uv)
 lock:
     printf 'hatchling>=1.27\neditables\n' | uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra console --extra claveld pyproject.toml - -o requirements.lock
-    uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra console --extra claveld --extra dev pyproject.toml -c requirements.lock -o tests/requirements.lock
+    uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra console --extra claveld --extra nats --extra dev pyproject.toml -c requirements.lock -o tests/requirements.lock
     uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --universal pyproject.toml -c requirements.lock -o tests/lab/agent.lock
+    uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --universal --extra nats --no-emit-package nkeys pyproject.toml -c tests/requirements.lock -o tests/lab/agent-nats.lock
 
 # pictures of the console for README.md, from the demo fleet
 screenshots:

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("url", help="of claveld, such as https://ops.example.org:8420")
     enrol.add_argument("--name", default=socket.gethostname().partition(".")[0].lower(), help="the unit's (the host's name)")
     enrol.add_argument("--ca", default="", metavar="FILE", help="claveld's own authority, where it has one")
+    verbs.add_parser("key", help="make a key by which a NATS server knows us; shows its public half").add_argument("file")
     verbs.add_parser("status", help="what it is at, from what it remembers")
     return parser
 
@@ -94,16 +95,13 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
     """The daemon over its parts: the engine of a console, for this one unit, with a local runner."""
     from clavel_tui.agent.daemon import Daemon, Folders
     from clavel_tui.agent.outbox import Outbox
-    from clavel_tui.bus.for_agent import AgentClient
-    from clavel_tui.bus.token import KeptToken
     from clavel_tui.domain.errors import StoreRefusedError
     from clavel_tui.history import MIGRATIONS, JournalError
     from clavel_tui.operations import InProcessFleet
     from clavel_tui.remote.trust import SshFiles
     from clavel_tui.store import Database
 
-    token = KeptToken(Path(said.token_file), "claveld agent add")
-    claveld = AgentClient(said.url, token, f"clavel-agent/{__version__}", said.ca_file)
+    claveld = _claveld(said, said.agent or unit.name)
     outbox = Outbox(own / "outbox")
     outbox.sweep()
     try:
@@ -118,12 +116,27 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         sys.stderr.write(f"clavel-agent: {error}; it was moved aside\n")
         database = await Database.open(own / "agent.db", MIGRATIONS)
     parts = _parts(unit, claveld, database, own)
-    async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine:
+    async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine, claveld.opened():
         await engine.refresh()
         await engine.settle_open()  # what was under way when the agent was restarted, by the very switch perhaps
         refs = tuple(said.deployments) or (unit.name,)
         folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
         yield Daemon(unit, said.agent or unit.name, refs, claveld, engine, parts.deployments, outbox, folders, time.time, _log)
+
+
+def _claveld(said: ClaveldTable, agent: str) -> AgentClient:
+    """Over HTTP, or by way of a broker; nothing of NATS is imported where none is named."""
+    from clavel_tui.bus.for_agent import AgentClient
+    from clavel_tui.bus.token import KeptToken
+
+    token, who = KeptToken(Path(said.token_file), "claveld agent add"), f"clavel-agent/{__version__}"
+    if said.nats is None:
+        return AgentClient(said.url, token, who, said.ca_file)
+    from clavel_tui.bus.link import Link
+    from clavel_tui.bus.listening import ListeningClient
+    from clavel_tui.bus.permissions import agent_inbox
+
+    return ListeningClient(Link(said.nats, f"clavel-agent {agent}", agent_inbox(agent)), token, who, agent)
 
 
 def _parts(unit: Unit, claveld: AgentClient, database: Database, own: Path) -> Parts:
@@ -218,4 +231,11 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
-_VERBS = {"run": _run, "hold": _hold, "release": _release, "enrol": _enrol, "status": _status}
+def _key(args: argparse.Namespace) -> int:
+    from clavel_tui.bus.permissions import new_seed
+
+    sys.stdout.write(f"{new_seed(Path(args.file))}\n")
+    return 0
+
+
+_VERBS = {"run": _run, "hold": _hold, "release": _release, "enrol": _enrol, "status": _status, "key": _key}

@@ -54,12 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _run(args: argparse.Namespace) -> int:
+    from clavel_tui.bus.permissions import new_seed
     from clavel_tui.claveld.config import FILE, read
     from clavel_tui.claveld.evaluating import Evaluations
     from clavel_tui.claveld.serve import serve
     from clavel_tui.claveld.showing import Showing
     from clavel_tui.claveld.verbs import VERBS
 
+    if args.verb == "key":
+        sys.stdout.write(f"{new_seed(Path(args.file))}\n")
+        return 0
     config = read(Path(args.config) if args.config else FILE)
     fleet = load_fleet(Path(config.fleet))
     again = asyncio.Event()
@@ -99,6 +103,7 @@ async def _watch_files(root: Path, fleet: Fleet, again: asyncio.Event) -> None:
 async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinator, InProcessFleet, Shared | None]]:
     """The coordinator and the engine that evaluates for it, over one journal; and what it shares with others, if it does."""
     from clavel_tui.bus.link import Link
+    from clavel_tui.bus.permissions import CLAVELD, inbox
     from clavel_tui.claveld.coordinator import Coordinator
     from clavel_tui.claveld.shared import Shared
     from clavel_tui.domain.errors import StoreRefusedError
@@ -116,7 +121,8 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
     from clavel_tui.store import Database
 
     runner, name = LocalRunner(Secrets()), runner_name(os.getpid())
-    link = Link(config.nats, name) if config.nats else None  # what is wrong with its files is said before anything is open
+    # What is wrong with its files is said before anything is open.
+    link = Link(config.nats, name, inbox(CLAVELD)) if config.nats else None
     try:
         database = await Database.open(Path(config.database), MIGRATIONS)
     except JournalError as error:

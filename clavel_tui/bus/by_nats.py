@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from email.message import Message as Headers
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field
 
@@ -66,9 +67,16 @@ class ByNats(Claveld):
         self._all = f"{link.broker.prefix}.ask"
         self._at = ""
 
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """See Claveld."""
+        async with self._link.opened():
+            yield self
+
     async def asked(self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float) -> Said:
         """See Claveld."""
         who = {"Authorization": f"Bearer {self._token()}", "User-Agent": self._who}
+        await self._link.ready(timeout)
         said = Question(method=method, path=path, headers={**who, **headers}, body=(body or b"").decode())
         try:
             reply = Reply.model_validate_json(unpacked(await self._answer(packed(said), timeout)))

@@ -8,7 +8,9 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Self
 from urllib.parse import urlsplit
 
 from clavel_tui.domain.errors import RefusedError
@@ -66,6 +68,11 @@ class Claveld:
         self._token = token
         self._who = who
         self.url = url
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """As long as the block lasts it is reached. Over HTTP each question is a connection of its own."""
+        yield self
 
     async def there(self) -> bool:
         """Whether it answers at all."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -61,8 +62,8 @@ class NobodyError(ClaveldError):
 class Link:
     """Connected anew by itself, however long the server was away. All that asks raises ClaveldError meanwhile."""
 
-    def __init__(self, broker: Broker, who: str) -> None:
-        """``who``: shown by the server's own tools.
+    def __init__(self, broker: Broker, who: str, inbox: str = "_INBOX") -> None:
+        """``who``: shown by the server's own tools. ``inbox``: where answers come; see bus.permissions.
 
         Raises:
             RefusedError: a file that ``broker`` names cannot be read, or nats-py is not installed.
@@ -74,7 +75,7 @@ class Link:
         self.broker = broker
         self._who = who
         self._client: Client = Client()
-        self._options = _options(broker)
+        self._options = {**_options(broker), "inbox_prefix": inbox}
         self._trouble = "not connected yet"
         self._connecting: asyncio.Task[None] | None = None
         self._back: list[Callable[[], object]] = []
@@ -277,6 +278,8 @@ def _options(broker: Broker) -> dict[str, Any]:
     if broker.credentials_file:
         options["user_credentials"] = broker.credentials_file
     if broker.url.startswith("tls:"):
+        # asyncio says so of every connection that became TLS when it was open already; nobody can do anything about it.
+        logging.getLogger("asyncio").addFilter(lambda line: "eof_received() has no effect" not in line.getMessage())
         try:
             options["tls"] = ssl.create_default_context(cafile=broker.ca_file or None)
         except OSError as error:

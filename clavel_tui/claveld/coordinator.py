@@ -66,6 +66,9 @@ class Coordinator:
         self.refused: dict[str, str] = {}
         self._told_refusals: dict[str, tuple[float, ...]] = {}
         self.closing = False
+        self.log_cursor: Callable[[], int] = lambda: 0
+        self.logged = 0
+        """Up to which record of the bus's log it knows, where there is one."""
         self._seq = -1
         self._moved = -1
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -89,6 +92,11 @@ class Coordinator:
 
     async def look(self) -> None:
         """At once: whoever has just changed something wants that others hear of it."""
+        logged = self.log_cursor()
+        await self._look()
+        self.logged = max(logged, self.logged)
+
+    async def _look(self) -> None:
         seq, moved = await self.journal.marks()
         if (seq, moved) == (self._seq, self._moved):
             return

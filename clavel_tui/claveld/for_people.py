@@ -105,6 +105,7 @@ async def deployments(claveld: Claveld, _: Viewer, name: str = "", limit: Limit 
 async def agents(claveld: Claveld, _: Viewer, response: Response) -> list[AgentState]:
     """Every agent: when it was heard of, and what it reported last. Clavel-Sequence numbers the newest event that is in it."""
     response.headers["Clavel-Sequence"] = str(claveld.sequence)
+    response.headers["Clavel-Log"] = str(claveld.logged)
     return claveld.states()
 
 
@@ -131,6 +132,8 @@ async def units(request: Request, _: Viewer) -> list[Unit]:
 @router.get("/fleet", tags=["units"])
 async def fleet(
     request: Request,
+    response: Response,
+    claveld: Claveld,
     _: Viewer,
     start: Annotated[str, Query(max_length=32)] = "",
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
@@ -138,7 +141,10 @@ async def fleet(
 ) -> FleetNews:
     """The fleet as a console shows it: what has changed behind version `after` of the run `start` of claveld, else all."""
     showing: Showing = request.app.state.showing
-    return await showing.news(start, after, wait)
+    logged = claveld.logged  # before it is looked: what happens meanwhile is told again, and not missed
+    found = await showing.news(start, after, wait)
+    response.headers["Clavel-Log"] = str(logged)
+    return found
 
 
 @router.get("/sources", tags=["sources"])

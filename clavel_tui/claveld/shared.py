@@ -49,6 +49,7 @@ class Shared:
         """
         telling, asking = Telling(self.link, coordinator, self.replica), Asking(app, self.link)
         self.replica.heard = coordinator.reported
+        coordinator.log_cursor = lambda: self.replica.cursor
         await self._until_begun(coordinator, telling, asking)
         async with asyncio.TaskGroup() as group:
             group.create_task(self.replica.keep_up())

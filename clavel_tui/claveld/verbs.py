@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
+from clavel_tui.bus.permissions import NKEY, authorization
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
+from clavel_tui.domain.broker import Broker
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Fleet
@@ -30,7 +33,9 @@ async def agent_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace
     if args.name in claveld.known.agents:
         hint = f"`claveld agent token {args.name}` makes a new token; remove it first to change what it may ask for"
         raise RefusedError(f"there is an agent {args.name} already", hint)
-    await claveld.agents.add(Agent(name=args.name, specification=AgentSpecification(deployments=refs)), getpass.getuser())
+    known = {NKEY: args.nkey} if args.nkey else {}
+    agent = Agent(name=args.name, metadata=known, specification=AgentSpecification(deployments=refs))
+    await claveld.agents.add(agent, getpass.getuser())
     token = await claveld.agents.new_token(args.name, Role.AGENT)
     say(token)
 
@@ -86,6 +91,13 @@ async def refs(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, s
         say(f"{state.name}\t{state.short}\t{how}")
 
 
+async def nats(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """What nats-server.conf is to say, so that each may do there what is its own."""
+    agents = [agent for agent, _ in claveld.known.agents.values()]
+    broker = Broker(url="nats://localhost", prefix=args.prefix)
+    say(authorization(broker, agents, args.claveld, args.console).rstrip())
+
+
 async def deployments(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """One a line, the newest first."""
     for one in await claveld.deployments.deployments(args.name or ""):
@@ -113,6 +125,7 @@ VERBS: dict[str, Callable[[Coordinator, Fleet, argparse.Namespace, Say], Awaitab
     "token add": token_add,
     "token revoke": token_revoke,
     "refs": refs,
+    "nats": nats,
     "deployments": deployments,
     "rollback": rollback,
     "unpin": unpin,
@@ -131,6 +144,8 @@ def build_parser() -> argparse.ArgumentParser:
     verbs.add_parser("serve", help="evaluate and serve until stopped")
     _agent(verbs.add_parser("agent", help="agents: add, list, token, tell, remove"))
     _token(verbs.add_parser("token", help="tokens of consoles and people: add, revoke"))
+    _nats(verbs.add_parser("nats", help="what nats-server.conf is to say: who may do what there"))
+    verbs.add_parser("key", help="make a key by which a NATS server knows us; shows its public half").add_argument("file")
     verbs.add_parser("refs", help="where each DeploymentRef points")
     listed = verbs.add_parser("deployments", help="what was evaluated, the newest first")
     listed.add_argument("name", nargs="?", help="of this ref alone")
@@ -146,6 +161,7 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="inner", metavar="COMMAND", required=True)
     add = verbs.add_parser("add", help="register an agent, and show its token once")
     add.add_argument("name")
+    add.add_argument("--nkey", type=_nkey, metavar="KEY", help="by which a NATS server knows it: what `clavel-agent key` shows")
     add.add_argument("--deployments", metavar="A,B", help="the refs that it may ask for (the one of its own name)")
     rotate = verbs.add_parser("token", help="a new token; the old one stays good for a while")
     rotate.add_argument("name")
@@ -155,6 +171,21 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     told = verbs.add_parser("tell", help="hold, release or poll")
     told.add_argument("name")
     told.add_argument("order", choices=[order.value for order in Order])
+
+
+def _nats(parser: argparse.ArgumentParser) -> None:
+    for name, text, needed in (("claveld", "a claveld, which may do all", True), ("console", "consoles", False)):
+        what = f"public key of {text}; more than once"
+        parser.add_argument(
+            f"--{name}", type=_nkey, action="append", default=[], metavar="KEY", required=needed, help=what
+        )  # fmt: skip
+    parser.add_argument("--prefix", default="clavel", help="what [nats] says (clavel)")
+
+
+def _nkey(said: str) -> str:
+    if not re.fullmatch(r"U[A-Z2-7]{55}", said):
+        raise argparse.ArgumentTypeError("should be a user's public key: U and 55 letters and digits")
+    return said
 
 
 def _token(parser: argparse.ArgumentParser) -> None:

@@ -68,13 +68,24 @@ def load_agent(file: Path) -> tuple[Unit, ClaveldTable]:
     said = _read(file, AgentFile, {}, problems)
     if said and said.stacks:
         problems.append(Problem(str(file), "stacks", None, "are updated from a console, and not by an agent: take them out"))
-    if said and said.claveld.url.startswith("http:") and not _is_near(said.claveld):
-        right = "would send the token in the clear: say https, or plain_http = true inside a VPN"
-        problems.append(Problem(str(file), "claveld.url", said.claveld.url, right))
+    if said:
+        problems += [Problem(str(file), f"claveld.{key}", value, right) for key, value, right in _ways(said.claveld)]
     if said is None or problems:
         raise InventoryError(problems)
     fields = said.model_dump(exclude={"stacks", "checks", "claveld"})
     return Unit(**fields, checks=tuple(check.check() for check in said.checks)), said.claveld
+
+
+def _ways(claveld: ClaveldTable) -> Iterator[tuple[str, str | None, str]]:
+    """What is wrong with how claveld is to be reached."""
+    if claveld.url.startswith("http:") and not _is_near(claveld):
+        yield "url", claveld.url, "would send the token in the clear: say https, or plain_http = true inside a VPN"
+    if not claveld.url and not claveld.nats:
+        yield "url", None, "is missing: say where claveld is, such as https://ops.example.org:8420"
+    if claveld.url and claveld.nats:
+        yield "nats", None, "stands beside url: claveld is reached in one way; take one of them out"
+    if claveld.nats and claveld.nats.in_the_clear:
+        yield "nats.url", claveld.nats.url, "would send the token in the clear: say tls://, or plain = true inside a VPN"
 
 
 def _is_near(claveld: ClaveldTable) -> bool:

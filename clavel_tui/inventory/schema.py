@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from clavel_tui.domain import limits
+from clavel_tui.domain.broker import Broker
 from clavel_tui.domain.unit import Check, Elevate, Expected, Name, StackName, UnitType, Word
 
 ARCHES = ("x86_64-linux", "aarch64-linux", "armv7l-linux", "aarch64-darwin", "x86_64-darwin", "riscv64-linux")
@@ -150,7 +151,9 @@ class RolloutTable(_File):
 class ClaveldTable(_File):
     """``[claveld]`` of an agent's file. ``agent``: its name there, where it is not the unit's."""
 
-    url: str = Field(pattern=r"^https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._/-]*)?$")
+    url: str = Field("", pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._/-]*)?)?$")
+    nats: Broker | None = None
+    """Instead of HTTP."""
     token_file: str = Field("/etc/clavel-agent/token", pattern=r"^/")
     ca_file: str = Field("", pattern=r"^(/.*)?$")
     plain_http: bool = False

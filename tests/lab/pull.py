@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from clavel_tui.domain.broker import Broker
+
 from .host import Host
 from .lab import Lab
 from .setup import agent_packages
@@ -23,15 +25,14 @@ CLAVELD = Path(sys.executable).parent / "claveld"
 PORT = 8420
 HOME = "/srv/clavel-agent"
 START = f"""#!/bin/sh
-MALLOC_ARENA_MAX=1 PYTHONPATH={HOME}:{HOME}/site exec python3 -c 'import sys; from clavel_tui.agent_wiring import main; sys.exit(main())' "$@"
+MALLOC_ARENA_MAX=1 PYTHONPATH={HOME}:{HOME}/SITE exec python3 -c 'import sys; from clavel_tui.agent_wiring import main; sys.exit(main())' "$@"
 """
 AGENT = """\
 name = "{host}"
 type = "nixos"
 arch = "x86_64-linux"
 [claveld]
-url = "{url}"
-ca_file = "/etc/clavel-agent/ca.pem"
+{way}
 [system]
 confirm_seconds = {confirm_seconds}
 check_seconds = {check_seconds}
@@ -42,10 +43,12 @@ grace_seconds = {grace_seconds}
 class Claveld:
     """As long as a `with` block lasts. ``folder``: its file, its database, its certificate."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, name: str = "claveld", port: int = PORT, nats: Broker | None = None) -> None:
         self.fleet = fleet
-        self.folder = fleet.folder / "claveld"
-        self.url = f"https://{fleet.lab.plan.gateway}:{PORT}"
+        self.folder = fleet.folder / name
+        self.port = port
+        self.nats = nats
+        self.url = f"https://{fleet.lab.plan.gateway}:{port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -53,13 +56,14 @@ class Claveld:
         self._make_certificate()
         said = {
             "fleet": str(self.fleet.console.hosts),
-            "listen": f"{self.fleet.lab.plan.gateway}:{PORT}",
+            "listen": f"{self.fleet.lab.plan.gateway}:{self.port}",
             "database": str(self.folder / "claveld.db"),
             "tls_certificate": str(self.ca),
             "tls_key": str(self.folder / "key.pem"),
             "nix": str(self.fleet.folder / "bin/nix"),
         }
-        write(self.folder / "claveld.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items()))
+        bus = f"[nats]\n{settings_of(self.nats)}\n" if self.nats else ""
+        write(self.folder / "claveld.toml", "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items()) + bus)
         self.operator = self.command("token", "add", "lab", "--role", "operator").strip()
         self.start()
         return self
@@ -79,7 +83,16 @@ class Claveld:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([CLAVELD, "--config", self.folder / "claveld.toml", "serve"], stdout=log, stderr=log)
-        wait_for("claveld answers", self._answers, timeout=30)
+        try:
+            wait_for("claveld answers", self._answers, timeout=30)
+        except BaseException as error:
+            self.stop(signal.SIGKILL)
+            raise AssertionError(f"{error}\n{(self.folder / 'log').read_text()[-3000:]}") from error
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self._process:
@@ -114,6 +127,12 @@ class Claveld:
         return said
 
 
+def settings_of(broker: Broker) -> str:
+    """As a file says it."""
+    said = broker.model_dump(exclude_defaults=True)
+    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in said.items())
+
+
 class Agent:
     """clavel-agent on one host, with Debian's own Python."""
 
@@ -122,15 +141,19 @@ class Agent:
         self._systemd = lab.plan.systemd
         self._folder = lab.plan.home(host.name) / "disk/srv/clavel-agent"
 
-    def install(self, claveld: Claveld, token: str = "", **settings: Any) -> None:  # noqa: ANN401  of [system]
+    def install(self, claveld: Claveld, token: str = "", nats: Broker | None = None, **settings: Any) -> None:  # noqa: ANN401  of [system]
         """Its packages, its file and its token; enrolled with one command on claveld's side."""
-        if not self._folder.exists():
-            shutil.copytree(agent_packages(self.host.plan.stack), self._folder / "site")
+        site = "agent-nats" if nats else "agent"
+        if not (self._folder / site).exists():
+            shutil.copytree(agent_packages(self.host.plan.stack, site), self._folder / site)
+        if not (self._folder / "clavel_tui").exists():
             shutil.copytree(ROOT / "clavel_tui", self._folder / "clavel_tui", ignore=shutil.ignore_patterns("__pycache__"))
-        self.host.put(f"{HOME}/clavel-agent", START, 0o755)
+        self.host.put(f"{HOME}/clavel-agent", START.replace("SITE", site), 0o755)
         self.host.put("/etc/clavel-agent/ca.pem", claveld.ca.read_text())
         self.host.put("/etc/clavel-agent/token", token or claveld.command("agent", "add", self.host.name), 0o600)
-        self.host.put("/etc/clavel-agent/agent.toml", AGENT.format(host=self.host.name, url=claveld.url, **{**QUICK, **settings}))
+        way = f'url = "{claveld.url}"\nca_file = "/etc/clavel-agent/ca.pem"'
+        way = f"[claveld.nats]\n{settings_of(nats)}" if nats else way
+        self.host.put("/etc/clavel-agent/agent.toml", AGENT.format(host=self.host.name, way=way, **{**QUICK, **settings}))
 
     def start(self) -> None:
         if self._systemd:

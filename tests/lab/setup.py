@@ -14,7 +14,7 @@ from .shell import LabError, run, write
 
 PACKAGES = (
     "openssh-server", "openssh-client", "docker.io", "nix-bin", "docker-registry", "busybox-static", "iproute2",
-    "iptables", "sudo", "procps", "git", "mmdebstrap", "tmux", "shellcheck", "python3", "openssl",
+    "iptables", "sudo", "procps", "git", "mmdebstrap", "tmux", "shellcheck", "python3", "openssl", "nats-server",
 )  # fmt: skip
 
 TREE_PACKAGES = (
@@ -62,14 +62,14 @@ def compose_plugin() -> Path:
 
 PYTHONS: dict[Stack, str] = {"bookworm": "3.11", "trixie": "3.13"}
 """Debian's own, which run the agent on the hosts."""
-AGENT_LOCK = Path(__file__).with_name("agent.lock")
 
 
-def agent_packages(stack: Stack) -> Path:
-    """What `clavel-tui[agent]` depends on, for that Python, and nothing else."""
-    folder, stamp = LAB_CACHE / f"agent-{stack}", LAB_CACHE / f"agent-{stack}.stamp"
+def agent_packages(stack: Stack, extra: str = "agent") -> Path:
+    """What `clavel-tui[agent]` depends on, for that Python, and nothing else; or `clavel-tui[nats]`, as ``agent-nats``."""
+    folder, stamp = LAB_CACHE / f"{extra}-{stack}", LAB_CACHE / f"{extra}-{stack}.stamp"
+    lock = Path(__file__).with_name(f"{extra}.lock")
     with _alone():
-        if not stamp.exists() or stamp.read_text() != AGENT_LOCK.read_text():
+        if not stamp.exists() or stamp.read_text() != lock.read_text():
             shutil.rmtree(folder, ignore_errors=True)
             only = ("--only-binary=:all:", "--implementation=cp", f"--python-version={PYTHONS[stack]}")
             pip = (
@@ -82,8 +82,10 @@ def agent_packages(stack: Stack) -> Path:
                 "--require-hashes",
                 "--no-deps",
             )
-            run(*pip, *only, "--target", folder, "-r", AGENT_LOCK, timeout=600)
-            write(stamp, AGENT_LOCK.read_text())
+            run(*pip, *only, "--target", folder, "-r", lock, timeout=600)
+            if extra == "agent-nats":  # there is no wheel of it for any Python; it is one file without dependencies of its own
+                shutil.copytree(Path(sysconfig.get_path("purelib"), "nkeys"), folder / "nkeys")
+            write(stamp, lock.read_text())
     return folder
 
 
