@@ -15,6 +15,7 @@ from clavel_tui.domain import limits
 from clavel_tui.domain.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
+    from clavel_tui.domain.broker import Broker
     from clavel_tui.remote.trust import SshFiles
 
 SYSTEM_FILE = Path("/etc/clavel-tui/config.toml")
@@ -26,7 +27,7 @@ KEYS: dict[str, tuple[type, str]] = {
     "nix": (str, "the program that evaluates, such as /run/current-system/sw/bin/nix"),
     "evaluator_mib": (int, "the memory in MiB that one evaluator may have; 0 for no bound"),
     "signing_key": (str, "the file of a key that `nix store sign` takes; what is copied to units is signed with it"),
-    "claveld": (dict, "a table with url and token_file, and ca_file where its certificate is your own"),
+    "claveld": (dict, "a table with url and token_file, and ca_file where its certificate is your own; nats instead of url"),
     "keys": (dict, 'a table of command ids and keys, such as update = "U"'),
 }
 
@@ -40,7 +41,7 @@ class Config:
     nix: str = ""
     evaluator_mib: int | None = None
     signing_key: str = ""
-    claveld: dict[str, str] = field(default_factory=dict)
+    claveld: dict[str, Any] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
 
 
@@ -60,6 +61,8 @@ class Settings:
     evaluator_mib: int = limits.EVALUATOR_MIB
     signing_key: str = ""
     claveld: tuple[tuple[str, str], ...] = ()
+    nats: Broker | None = None
+    """The way to that claveld, instead of its url."""
     tour: bool = False
 
     @classmethod
@@ -70,6 +73,7 @@ class Settings:
             SettingsError: a file cannot be read or understood. It is not passed over: it might have forbidden something.
         """
         user, system = read_config(user_file()), read_config(SYSTEM_FILE)
+        claveld = user.claveld or system.claveld
         wishes = ((system.read_only, str(SYSTEM_FILE)), (user.read_only, str(user_file())), (args.read_only, "--read-only"))
         return cls(
             args.fleet,
@@ -82,7 +86,8 @@ class Settings:
             keys=tuple({**system.keys, **user.keys}.items()),
             nix=user.nix or system.nix or "nix",
             signing_key=user.signing_key or system.signing_key,
-            claveld=tuple((user.claveld or system.claveld).items()),
+            claveld=tuple((key, value) for key, value in claveld.items() if key != "nats"),
+            nats=_broker(claveld["nats"]) if "nats" in claveld else None,
             evaluator_mib=next((c.evaluator_mib for c in (user, system) if c.evaluator_mib is not None), limits.EVALUATOR_MIB),
         )
 
@@ -148,18 +153,45 @@ def _problems(file: str, said: dict[str, Any]) -> Sequence[Problem]:
 
 
 def _claveld_problems(file: str, said: dict[str, object]) -> list[Problem]:
-    known = ("url", "token_file", "ca_file")
+    known = ("url", "token_file", "ca_file", "nats")
     found = [
         Problem(file, f"claveld.{key}", said[key], f"no such key; there are {', '.join(known)}") for key in {*said} - {*known}
     ]
     missing = "is missing: `claveld token add` shows a token"
-    found += [Problem(file, f"claveld.{key}", None, missing) for key in known[:2] if not said.get(key)]
+    needed = ("token_file",) if "nats" in said else ("url", "token_file")
+    found += [Problem(file, f"claveld.{key}", None, missing) for key in needed if not said.get(key)]
     found += [
-        Problem(file, f"claveld.{key}", value, "should be text") for key, value in said.items() if not isinstance(value, str)
+        Problem(file, f"claveld.{key}", value, "should be text")
+        for key, value in said.items()
+        if not isinstance(value, str) and key != "nats"
     ]
     if isinstance(url := said.get("url"), str) and url and not url.startswith(("https://", "http://")):
         found.append(Problem(file, "claveld.url", url, "should begin with https://"))
+    if "nats" in said:
+        found += _nats_problems(file, said)
     return found
+
+
+def _broker(said: object) -> Broker:
+    """Late: most have none, and every command would wait for it."""
+    from clavel_tui.domain.broker import Broker
+
+    return Broker.model_validate(said)
+
+
+def _nats_problems(file: str, said: dict[str, object]) -> list[Problem]:
+    if "url" in said:
+        return [Problem(file, "claveld.nats", None, "stands beside url: claveld is reached in one way; take one of them out")]
+    from pydantic import ValidationError
+
+    try:
+        broker = _broker(said["nats"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(("claveld", "nats", *map(str, first["loc"])))
+        return [Problem(file, key, first["input"], f"{first['msg']}; a table with url, such as tls://nats.example.org:4222")]
+    right = "would send the token in the clear: say tls://, or plain = true inside a VPN"
+    return [Problem(file, "claveld.nats.url", broker.url, right)] if broker.in_the_clear else []
 
 
 def _key_problems(file: str, keys: dict[str, Any]) -> list[Problem]:

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.fleet.client import FleetClient
     from clavel_tui.operations import InProcessFleet
+    from clavel_tui.operations.following import Following
     from clavel_tui.operations.newcomer import InProcessNewcomer
     from clavel_tui.remote.either import EitherRunner
     from clavel_tui.remote.secrets import Ask
+    from clavel_tui.store import Database
 
 
 GOES_ON = "an operation that was started goes on, on its unit: `clavel-tui history` tells"
@@ -78,7 +80,9 @@ class Wiring:
     @property
     def title(self) -> str:
         """What the console is headed with: a claveld that does not answer keeps it from nothing but its fleet's name."""
-        return dict(self.settings.claveld)["url"] if self.is_far else self.fleet().name
+        if not self.is_far:
+            return self.fleet().name
+        return self.settings.nats.url if self.settings.nats else dict(self.settings.claveld)["url"]
 
     def _far_files(self) -> Fleet:
         """Which units there are, for verbs that name some: they wait for that, in whatever loop they are."""
@@ -113,8 +117,9 @@ class Wiring:
             async with self._far() as far:
                 yield far
             return
+        claveld = self._claveld()
         try:
-            async with (await self._engine()).opened() as fleet:
+            async with claveld.opened() if claveld else nullcontext(), (await self._engine(claveld)).opened() as fleet:
                 if settle:
                     await fleet.settle_open()
                 yield fleet
@@ -148,11 +153,12 @@ class Wiring:
         claveld, read_only = self._claveld(), self.settings.read_only
         if claveld is None:
             raise RefusedError("no claveld is named")
-        fleet = FarFleet(claveld, None if read_only else claveld, await origin(), read_only)
-        try:
-            yield fleet
-        finally:
-            await fleet.close()
+        async with claveld.opened():
+            fleet = FarFleet(claveld, None if read_only else claveld, await origin(), read_only)
+            try:
+                yield fleet
+            finally:
+                await fleet.close()
 
     def _runner(self) -> EitherRunner:
         from clavel_tui.domain import limits
@@ -183,10 +189,26 @@ class Wiring:
         from clavel_tui.bus.for_console import ConsoleClient
         from clavel_tui.bus.token import KeptToken
 
-        token = KeptToken(Path(said["token_file"]).expanduser(), "claveld token add")
-        return ConsoleClient(said["url"], token, f"clavel-tui/{__version__}", said.get("ca_file", ""))
+        token, who = KeptToken(Path(said["token_file"]).expanduser(), "claveld token add"), f"clavel-tui/{__version__}"
+        if self.settings.nats is None:
+            return ConsoleClient(said["url"], token, who, said.get("ca_file", ""))
+        from clavel_tui.bus.following import FollowingClient
+        from clavel_tui.bus.link import Link
+        from clavel_tui.bus.permissions import CONSOLES, inbox
 
-    async def _engine(self) -> InProcessFleet:
+        return FollowingClient(Link(self.settings.nats, f"clavel-tui {getpass.getuser()}", inbox(CONSOLES)), token, who)
+
+    def _following(self, claveld: ConsoleClient | None, database: Database) -> Following | None:
+        """What reads the log of the bus into the journal, where there is one."""
+        if self.settings.nats is None:
+            return None
+        from clavel_tui.bus.following import FollowingClient
+        from clavel_tui.history.applied import Applied
+        from clavel_tui.operations.following import Following
+
+        return Following(claveld, Applied(database)) if isinstance(claveld, FollowingClient) else None
+
+    async def _engine(self, claveld: ConsoleClient | None) -> InProcessFleet:
         from clavel_tui.domain import limits
         from clavel_tui.history import MIGRATIONS, Journal
         from clavel_tui.history.deployments import Deployments
@@ -231,7 +253,8 @@ class Wiring:
             evaluator=evaluator,
             workshop=workshop,
             nix=settings.nix,
-            claveld=self._claveld(),
+            claveld=claveld,
+            following=self._following(claveld, database),
             clock=Clock(time.time),
             origin=lambda: _origin(Path(inventory.root)),
             runner_name=name,

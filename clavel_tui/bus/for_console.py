@@ -62,7 +62,11 @@ class LookingClient(Claveld):
 
     async def news(self, start: str, after: int, wait: float = 0.0) -> FleetNews:
         """The fleet: what has changed behind that version of that run of claveld, as soon as anything has, else all."""
-        return self._read(_NEWS, await self._get(f"/v1/fleet?start={quote(start)}&after={after}&wait={wait:g}", wait))
+        return self._read(_NEWS, await self._get(self.news_path(start, after, wait), wait))
+
+    def news_path(self, start: str, after: int, wait: float) -> str:
+        """Where it is asked for."""
+        return f"/v1/fleet?start={quote(start)}&after={after}&wait={wait:g}"
 
     async def sources(self) -> list[SourceState]:
         """Each with what came of it when it was evaluated last."""

@@ -22,6 +22,7 @@ class Log:
         self._link = link
         self._name = link.broker.log
         self._news = asyncio.Event()
+        self._listening = False
         link.when_back(self._news.set)
 
     async def ready(self) -> tuple[str, int]:
@@ -30,7 +31,9 @@ class Log:
         found = await self._link.stream(
             self._name, [f"{self._name}.>"], description=ident, max_msgs=-1, discard="new", deny_delete=True, deny_purge=True
         )
-        await self._link.listen(f"{self._name}.>", self._told)
+        if not self._listening:
+            await self._link.listen(f"{self._name}.>", self._told)
+            self._listening = True
         return found
 
     async def append(self, record: Record, timeout: float) -> int:
@@ -54,10 +57,10 @@ class Log:
         found = await self._link.following(self._name, seq)
         return (found.seq, read(found.seq, found.data)) if found else None
 
-    async def news(self) -> None:
-        """Returns when there may be something new."""
+    async def news(self, timeout: float = LOOK_S) -> None:
+        """Returns when there may be something new, after that many seconds at the latest."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
+            async with asyncio.timeout(min(timeout, LOOK_S)):
                 await self._news.wait()
         self._news.clear()
 

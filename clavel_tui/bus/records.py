@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from clavel_tui.bus.claveld import NOT_UNDERSTOOD, ClaveldError
 from clavel_tui.domain.agent import Agent, Order, Report, Role
-from clavel_tui.domain.deployment import Deployment
+from clavel_tui.domain.deployment import Deployment, full_name
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.source import Evaluation
@@ -171,3 +171,25 @@ def read(seq: int, data: bytes) -> Record:
     except (ValidationError, zlib.error) as error:
         text = f"record {seq} of the log is not understood: {clean(str(error), 200)}; a newer claveld wrote it, perhaps"
         raise ClaveldError(text, NOT_UNDERSTOOD) from error
+
+
+def told(record: Record) -> tuple[str, str, str]:
+    """How it is told to people: kind, unit and sentence of an event."""
+    match record.what:
+        case Reported(report=report):
+            return report.told
+        case Evaluated(evaluation=evaluation, deployments=found):
+            many = f"{len(found)} Deployment{'s' * (len(found) != 1)}"
+            return "state", "", f"{evaluation.source.name} was evaluated: {many}"
+        case Pointed(name=name, deployment=ident, operator=who, why=why):
+            return "ref", name, f"{full_name(name, ident)}, and stays there: {who}{f', {why}' if why else ''}"
+        case Unpinned(name=name, operator=who):
+            return "ref", name, f"{name} follows its source again: {who}"
+        case Registered(agent=agent, operator=who):
+            return "agent", agent.name, f"may ask for {', '.join(agent.specification.deployments)}: {who}"
+        case Removed(name=name, operator=who):
+            return "agent", name, f"removed: {who}"
+        case Ordered(name=name, order=order, operator=who):
+            return "agent", name, f"told to {order.value}: {who}"
+        case what:
+            return "token", "", f"{what.kind} of {getattr(what, 'name', '') or 'a claveld that was there before the log'}"

@@ -82,6 +82,13 @@ class Report(Model):
         """What it should run was applied, and verified on the unit."""
         return self.phase is Phase.IDLE and self.outcome in GOOD and self.health in {Level.OK, Level.DEGRADED}
 
+    @property
+    def told(self) -> tuple[str, str, str]:
+        """How it is told to people: kind, unit and sentence of an event."""
+        how = f"{self.phase.value}{f', {self.outcome.value}' if self.outcome else ''}"
+        kind = "warn" if self.phase in {Phase.FAILED, Phase.QUARANTINED} else "report"
+        return kind, self.agent, f"{self.name}: {how}{f': {self.text}' if self.text else ''}"
+
 
 class Said(Model):
     """A report as claveld has it: in which order it came, and when."""

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from clavel_tui.domain.agent import Agent, Order, Phase, Report, Role, Said, Told
+from clavel_tui.domain.agent import Agent, Order, Report, Role, Said, Told
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.history.journal import Note, append
+from clavel_tui.history.journal import append
 from clavel_tui.store import Database
 
 REPORTS_KEPT = 200
@@ -123,7 +123,8 @@ class Agents:
             )
             if cursor.rowcount != 1:
                 return False
-            await append(write, self._now(), [_note(report)])
+            kind, unit, text = report.told
+            await append(write, self._now(), [(kind, "", unit, text)])
             if report.good and report.desired:  # kept by itself: reports go, and what was good is to be found for ever
                 await write.execute(
                     "INSERT INTO good SELECT name, ?, seq FROM reports WHERE event = ?"
@@ -165,9 +166,3 @@ class Agents:
 def hashed(token: str) -> str:
     """What is kept of a token. Its 256 bits are random, so that a slow hash would add nothing."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _note(report: Report) -> Note:
-    how = f"{report.phase.value}{f', {report.outcome.value}' if report.outcome else ''}"
-    kind = "warn" if report.phase in {Phase.FAILED, Phase.QUARANTINED} else "report"
-    return (kind, "", report.agent, f"{report.name}: {how}{f': {report.text}' if report.text else ''}")

@@ -100,6 +100,13 @@ class Applied:
         async with self._db.transaction() as write:
             await write.execute("INSERT INTO bus VALUES (?,?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (key, value))
 
+    async def begin_at(self, log: str, seq: int) -> None:
+        """That log is followed from that number on; whatever was followed before is forgotten."""
+        async with self._db.transaction() as write:
+            await write.execute("DELETE FROM applied")
+            await write.execute("INSERT INTO applied (seq, id) VALUES (?,?)", (seq, f"the end of {log}"))
+            await write.execute("INSERT INTO bus VALUES ('log',?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (log,))
+
     async def has_a_past(self) -> bool:
         """Something that another claveld would have to know was written before there was a log."""
         return any([await self._db.value(f"SELECT 1 FROM {table} LIMIT 1") for table in ("deployments", "agents", "tokens")])  # noqa: S608  our own names

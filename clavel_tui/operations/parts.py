@@ -23,6 +23,7 @@ from clavel_tui.remote.target import Target
 
 if TYPE_CHECKING:  # an agent has the engine, and asks as an agent
     from clavel_tui.bus.for_console import ConsoleClient
+    from clavel_tui.operations.following import Following
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Parts:
     workshop: Workshop | None = None
     nix: str = "nix"
     claveld: ConsoleClient | None = None
+    following: Following | None = None
+    """Where that one is reached by way of NATS."""
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
     def target(self, unit: Unit) -> Target:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 WAIT_S = 15.0
 """How long a question for events waits. Agents that are only seen, or are late, make no event: they are read after it."""
 AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
+SEEN_S = 2.0
+"""Between two looks at who was heard of, where nothing else happens."""
 
 
 class Pull:
@@ -25,6 +27,7 @@ class Pull:
     def __init__(self, parts: Parts, watch: Watch) -> None:
         self._parts = parts
         self._watch = watch
+        self._following = parts.following
 
     async def keep_asking(self) -> None:
         """Until cancelled. A claveld that is away is said so, and what it said last stays beside it."""
@@ -33,7 +36,7 @@ class Pull:
         away, seq = AWAY_FIRST_S, 0
         while True:
             try:
-                seq = await self._once(self._parts.claveld, seq)
+                seq = await (self._followed(seq) if self._following else self._once(self._parts.claveld, seq))
                 away = AWAY_FIRST_S
             except ClaveldError as error:
                 self._watch.claveld(str(error))
@@ -73,6 +76,18 @@ class Pull:
             hint = "write [claveld] with url and token_file into config.toml; `claveld token add` shows a token"
             raise RefusedError("no claveld is named", hint)
         return self._parts.claveld
+
+    async def _followed(self, begun: int) -> int:
+        """What has happened since, read in the log: nobody is asked for a thousand agents because one of them said something."""
+        following = self._following
+        if following is None:
+            return 0
+        if not begun:
+            await following.begin()
+        elif not await following.news(SEEN_S):
+            await self._parts.clock.sleep(0)
+        self._watch.agents(by_unit(list(following.states.values())))
+        return 1
 
     async def _once(self, claveld: ConsoleClient, seq: int) -> int:
         if seq:

@@ -1,0 +1,107 @@
+"""What happens to a fleet that pulls, read in the log of the bus into the console's own journal: each record once."""
+
+from __future__ import annotations
+
+import time
+
+from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.following import FollowingClient
+from clavel_tui.bus.records import Record, Reported, told
+from clavel_tui.domain.agent import POLL_S, AgentState, Report, Said
+from clavel_tui.history.applied import Applied, DoneError
+from clavel_tui.history.journal import append
+
+TRIES, AGAIN_S = 40, 0.25
+"""For a claveld to have carried out what was read: it does so in some milliseconds, unless it was just started."""
+
+
+class Following:
+    """One console's reading of the log. ``states``: every agent, as the records and its heartbeats leave it."""
+
+    def __init__(self, claveld: FollowingClient, applied: Applied) -> None:
+        self._claveld = claveld
+        self._applied = applied
+        self.states: dict[str, AgentState] = {}
+        self._seen: dict[str, float] = {}
+        self._listening = False
+
+    async def begin(self) -> None:
+        """Where it was left; at its end where this console has never read it, or another one.
+
+        Raises:
+            ClaveldError: the broker, or every claveld, is away.
+        """
+        ident, last = await self._claveld.ready()
+        if await self._applied.said("log") != ident or await self._applied.cursor() > last:
+            await self._applied.begin_at(ident, last)
+        if not self._listening:
+            await self._claveld.listen(self._heard)
+            self._listening = True
+        await self._ask(0)
+
+    def _heard(self, agent: str) -> None:
+        self._seen[agent] = time.time()
+
+    async def news(self, timeout: float) -> bool:
+        """Reads what there is; whether there was anything within ``timeout`` seconds.
+
+        Raises:
+            ClaveldError: the broker, or every claveld, is away; or a record is not understood.
+        """
+        if not (read := await self._read()):
+            await self._claveld.log.news(timeout)
+            read = await self._read()
+        self._see()
+        return read
+
+    async def _read(self) -> bool:
+        first = cursor = await self._applied.cursor()
+        wanted = 0
+        while found := await self._claveld.log.following(cursor):
+            cursor, record = found
+            await self._keep(cursor, record)
+            if isinstance(record.what, Reported):
+                self._report(record.what.report, record.at)
+            else:
+                wanted = cursor
+        if wanted:
+            await self._ask(wanted)
+        return cursor != first
+
+    async def _keep(self, seq: int, record: Record) -> None:
+        """In the journal, with its number. Another console of this journal may have been faster."""
+        if await self._applied.is_known(record.id):
+            await self._applied.pass_over(seq)
+            return
+        kind, unit, text = told(record)
+        try:
+            async with self._applied.record(seq, record.id, record.at) as database, database.transaction() as write:
+                await append(write, record.at, [(kind, "", unit, text)])
+        except DoneError:
+            pass
+
+    def _report(self, report: Report, at: float) -> None:
+        state = self.states.get(report.agent)
+        if state is None:
+            return
+        others = [said for said in state.reports if said.report.name != report.name]
+        said = Said(seq=0, received=at, report=report)
+        reports = tuple(sorted((*others, said), key=lambda one: one.report.name))
+        self.states[report.agent] = state.model_copy(update={"reports": reports})
+        self._seen[report.agent] = max(at, self._seen.get(report.agent, 0.0))
+
+    def _see(self) -> None:
+        for name, at in self._seen.items():
+            if (state := self.states.get(name)) and at > state.seen:
+                self.states[name] = state.model_copy(update={"seen": at, "next_poll": at + POLL_S})
+        self._seen.clear()
+
+    async def _ask(self, wanted: int) -> None:
+        """All of them anew, from a claveld that has carried out that record."""
+        for _ in range(TRIES):
+            states, logged = await self._claveld.agents()
+            self.states = {state.agent.name: state for state in states}
+            if logged >= wanted:
+                return
+            await self._claveld.log.news(AGAIN_S)
+        raise ClaveldError(f"claveld at {self._claveld.url} does not keep up with the log")
