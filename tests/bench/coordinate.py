@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,9 +20,13 @@ from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.store import Database
 
+from . import by_nats
 from .measure import Aim, Row, Verdict
 
-OURS, PEER = "claveld", "uvicorn, no more"
+OURS, NATS, PEER = "claveld", "claveld and nats-server", "uvicorn, no more"
+TELLING = "processor for the telling"
+CHANGES, SETTLE_S = 10, 2.0
+"""The telling is not over when the last one was told: who asks, asks again. What it costs idly is taken off."""
 WAIT_S = 15
 """A heartbeat: each question waits so long, and is asked again."""
 CORE = "% of a core"
@@ -53,20 +57,57 @@ def coordinate(count: int, seconds: float = 60.0) -> tuple[list[Row], list[Verdi
     with tempfile.TemporaryDirectory(prefix="clavel-bench-") as name:
         tokens = asyncio.run(_fleet(Path(name), count))
         with _claveld(Path(name)) as (pid, port):
-            ours = asyncio.run(_measured(pid, port, tokens, seconds, lambda: _move(Path(name), count)))
+            ours = asyncio.run(_measured([pid], _Agents(port, tokens), count, seconds, _in_a_thread(lambda: _move(Path(name)))))
+        nats = asyncio.run(_by_nats(Path(name), count, seconds)) if by_nats.there() else {}
     with _bare() as (pid, port):
-        theirs = asyncio.run(_measured(pid, port, ["x"] * count, seconds, lambda: _ask_once(port)))
+        theirs = asyncio.run(
+            _measured([pid], _Agents(port, ["x"] * count), count, seconds, _in_a_thread(lambda: _ask_once(port)))
+        )
     rows = [
         Row("coordinate", f"{who}: {what}", count, 1, value, unit=unit)
-        for who, found in ((OURS, ours), (PEER, theirs))
+        for who, found in ((OURS, ours), (NATS, nats), (PEER, theirs))
         for what, (value, unit) in found.items()
     ]
-    cpu = [
-        Verdict(
-            "coordinate", count, f"{OURS}: idle", Aim(CORE, f"{PEER}: idle", None), ours["idle"][0] / max(theirs["idle"][0], 0.01)
-        )
-    ]
-    return rows, cpu
+    if not nats:
+        rows.append(Row("coordinate", NATS, count, missing="no nats-server"))
+    return rows, [verdict for name, peer, most in _RATIOS if (verdict := _verdict(count, rows, name, peer, most))]
+
+
+_RATIOS = (
+    (f"{OURS}: idle", f"{PEER}: idle", None),
+    (f"{NATS}: idle", f"{OURS}: idle", None),
+    (f"{NATS}: {TELLING}", f"{OURS}: {TELLING}", 1 / 3),
+)
+
+
+def _verdict(count: int, rows: list[Row], name: str, peer: str, most: float | None) -> Verdict | None:
+    found = {row.name: row for row in rows}
+    if name not in found or peer not in found:
+        return None
+    return Verdict("coordinate", count, name, Aim(found[name].unit, peer, most), found[name].wall / max(found[peer].wall, 0.01))
+
+
+def _in_a_thread(change: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    return lambda: asyncio.to_thread(change)
+
+
+async def _by_nats(folder: Path, count: int, seconds: float) -> dict[str, tuple[float, str]]:
+    with by_nats.server(folder) as server:
+        process = subprocess.Popen(by_nats.command(folder), stderr=subprocess.DEVNULL)
+        try:
+            await asyncio.sleep(10)  # it puts what it knew into the log
+            async with by_nats.another(folder, server.broker) as record:
+                listeners = by_nats.Listeners(server, count)
+                return await _measured(
+                    [process.pid, server.pid],
+                    listeners,
+                    count,
+                    seconds,
+                    lambda: record(*_evaluated(f"nats{time.monotonic_ns()}")),
+                )
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 async def _fleet(folder: Path, count: int) -> list[str]:
@@ -86,20 +127,25 @@ async def _fleet(folder: Path, count: int) -> list[str]:
     return tokens
 
 
-async def _record(folder: Path, text: str) -> None:
+def _evaluated(text: str) -> tuple[Evaluation, Deployment]:
     template = Template(
         nar_id=f"/nix/store/{text}", substituters=("https://cache.example.org",) * 3, keys=("key-1:" + "x" * 44,) * 3
     )
     found = Deployment.of(Specification(unit="fleet", template=template), "/repository", f"sha256-{text}")
-    database = await Database.open(folder / "claveld.db", MIGRATIONS)
     lock = Lock(url="/repository", nar_hash=f"sha256-{text}")
-    await Deployments(database).record(Evaluation(source=Source(name="main", url="/repository"), lock=lock), [found], "bench", "")
+    return Evaluation(source=Source(name="main", url="/repository"), lock=lock), found
+
+
+async def _record(folder: Path, text: str) -> None:
+    database = await Database.open(folder / "claveld.db", MIGRATIONS)
+    evaluation, found = _evaluated(text)
+    await Deployments(database).record(evaluation, [found], "bench", "")
     await database.close()
 
 
-def _move(folder: Path, count: int) -> None:
+def _move(folder: Path) -> None:
     """As an evaluation does; from another process, so that claveld has to notice it."""
-    asyncio.run(_record(folder, f"next{count}"))
+    asyncio.run(_record(folder, f"next{time.monotonic_ns()}"))
 
 
 def _ask_once(port: int) -> None:
@@ -193,38 +239,47 @@ async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> None:
     await reader.readexactly(2)
 
 
-async def _measured(pid: int, port: int, tokens: list[str], seconds: float, change) -> dict[str, tuple[float, str]]:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    agents = _Agents(port, tokens)
+async def _measured(
+    pids: list[int], agents: _Agents | by_nats.Listeners, count: int, seconds: float, change: Callable[[], Awaitable[object]]
+) -> dict[str, tuple[float, str]]:
     task = asyncio.create_task(agents.run())
     await asyncio.sleep(WAIT_S + 2)
-    begun, used = time.monotonic(), _used(pid)
+    begun, used = time.monotonic(), _used(pids)
     await asyncio.sleep(seconds)
-    idle = 100 * (_used(pid) - used) / (time.monotonic() - begun)
-    agents.told.clear()
-    used, at = _used(pid), time.monotonic()
-    await asyncio.to_thread(change)
-    changed = time.monotonic()
-    while len(agents.told) < len(tokens):
-        if time.monotonic() - changed > 60:
-            raise RuntimeError(f"only {len(agents.told)} were told")
-        await asyncio.sleep(0.01)
-    after = sorted(when - at for when in agents.told.values())
-    telling = _used(pid) - used
+    idle = 100 * (_used(pids) - used) / (time.monotonic() - begun)
+    begun, used, after = time.monotonic(), _used(pids), list[float]()
+    for _ in range(CHANGES):
+        after += await _told(agents, count, change)
+        await asyncio.sleep(SETTLE_S)
+    after.sort()
+    telling = (_used(pids) - used - idle / 100 * (time.monotonic() - begun)) / CHANGES
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return {
         "idle": (idle, CORE),
-        "memory": (_memory(pid), "MiB"),
+        "memory": (sum(map(_memory, pids)), "MiB"),
         "told, the middle one": (statistics.median(after), "s"),
         "told, p99": (after[int(len(after) * 0.99) - 1], "s"),
         "told, the last": (after[-1], "s"),
-        "processor for the telling": (telling, "s"),
+        TELLING: (telling, "s"),
     }
 
 
-def _used(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+async def _told(agents: _Agents | by_nats.Listeners, count: int, change: Callable[[], Awaitable[object]]) -> list[float]:
+    """How long behind the change each has heard of it, in seconds."""
+    agents.told.clear()
+    at = time.monotonic()
+    await change()
+    while len(agents.told) < count:
+        if time.monotonic() - at > 60:
+            raise RuntimeError(f"only {len(agents.told)} were told")
+        await asyncio.sleep(0.01)
+    return [when - at for when in agents.told.values()]
+
+
+def _used(pids: list[int]) -> float:
+    stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(fields[11]) + int(fields[12]) for fields in stats) / os.sysconf("SC_CLK_TCK")
 
 
 def _memory(pid: int) -> float:

@@ -97,7 +97,8 @@ async def test_two_come_to_the_same_and_a_third_that_joins_later_too(server: Ser
         await a.deployments.record(evaluation(), [first], "claveld", "evaluated")
         await b.deployments.record(evaluation(), [second], "claveld", "evaluated")
         seen = await b.refs.one("amber")
-        assert seen and seen.deployment.id == second.id
+        assert seen
+        assert seen.deployment.id == second.id
         await a.caught_up(b)
         moved = await a.refs.point("amber", first.id, "ann", "slow", seen.revision)
         with pytest.raises(MovedError, match="was moved meanwhile"):
@@ -165,10 +166,9 @@ async def test_a_database_with_another_past_is_refused(server: Server, tmp_path:
     with pytest.raises(RefusedError, match="a past of their own"):
         async with claveld(tmp_path / "b.db", server.broker):
             pass
-    with Server(tmp_path / "other") as other:
-        with pytest.raises(RefusedError, match="another log"):
-            async with claveld(tmp_path / "a.db", other.broker):
-                pass
+    with Server(tmp_path / "other") as other, pytest.raises(RefusedError, match="another log"):
+        async with claveld(tmp_path / "a.db", other.broker):
+            pass
 
 
 async def test_a_broker_that_is_away_changes_nothing_and_is_waited_for(server: Server, tmp_path: Path) -> None:
@@ -183,10 +183,13 @@ async def test_a_broker_that_is_away_changes_nothing_and_is_waited_for(server: S
                 await asyncio.sleep(0.1)
         await a.agents.tell("amber", Order.RELEASE, "ann")
         told = (await a.agents.all())["amber"][1]
-        assert told and told.order is Order.RELEASE
+        assert told
+        assert told.order is Order.RELEASE
 
 
-async def test_no_record_is_lost_or_done_twice_while_the_server_is_killed_and_the_line_is_cut(server: Server, tmp_path: Path) -> None:
+async def test_no_record_is_lost_or_done_twice_while_the_server_is_killed_and_the_line_is_cut(
+    server: Server, tmp_path: Path
+) -> None:
     """Two claveld write as fast as they can; what each has said yes to is there once, and what was refused, never."""
     line = Line(server)
     taken: list[int] = []
@@ -245,7 +248,8 @@ async def test_an_evaluation_that_another_one_has_overtaken_is_dropped(server: S
         with pytest.raises(RefusedError, match="another claveld has evaluated"):
             await a.deployments.record(evaluation(), [old], "claveld", "")
         seen = await a.refs.one("amber")
-        assert seen and seen.deployment.id == new.id
+        assert seen
+        assert seen.deployment.id == new.id
         assert [row[1] for row in a.tables()["deployments"]] == ["amber"]
 
 
