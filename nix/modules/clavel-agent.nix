@@ -6,7 +6,8 @@ let
     name = cfg.unit;
     type = "nixos";
     arch = pkgs.stdenv.hostPlatform.system;
-    claveld = { url = cfg.url; token_file = cfg.tokenFile; }
+    claveld = { token_file = cfg.tokenFile; }
+      // (if cfg.nats == null then { url = cfg.url; } else { nats = cfg.nats; })
       // lib.optionalAttrs (cfg.caFile != null) { ca_file = toString cfg.caFile; }
       // lib.optionalAttrs (cfg.deployments != [ ]) { deployments = cfg.deployments; };
   } cfg.settings);
@@ -16,7 +17,13 @@ in
     enable = lib.mkEnableOption "the Clavel agent";
     package = lib.mkOption { type = lib.types.package; description = "clavel-tui[agent]"; };
     unit = lib.mkOption { type = lib.types.str; default = config.networking.hostName; description = "The unit's name in the fleet."; };
-    url = lib.mkOption { type = lib.types.str; example = "https://ops.example.org:8420"; description = "Where claveld is."; };
+    url = lib.mkOption { type = lib.types.str; default = ""; example = "https://ops.example.org:8420"; description = "Where claveld is."; };
+    nats = lib.mkOption {
+      type = lib.types.nullOr (lib.types.attrsOf (lib.types.either lib.types.bool lib.types.str));
+      default = null;
+      example = { url = "tls://nats.example.org:4222"; nkey_file = "/etc/clavel-agent/nkey"; };
+      description = "[claveld.nats], instead of url; with clavel-tui[nats] as the package.";
+    };
     tokenFile = lib.mkOption {
       type = lib.types.str;
       default = "/etc/clavel-agent/token";
@@ -36,6 +43,9 @@ in
     assertions = [{
       assertion = !lib.hasPrefix builtins.storeDir cfg.tokenFile;
       message = "services.clavel-agent.tokenFile lies in the Nix store, where everybody can read it";
+    } {
+      assertion = (cfg.url == "") != (cfg.nats == null);
+      message = "services.clavel-agent: say either url or nats";
     }];
     systemd.services.clavel-agent = {
       description = "Clavel agent: applies what claveld says that this machine should run";

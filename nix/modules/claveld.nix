@@ -10,6 +10,8 @@ let
   } // lib.optionalAttrs (cfg.tlsCertificate != null) {
     tls_certificate = cfg.tlsCertificate;
     tls_key = "/run/credentials/claveld.service/key.pem";
+  } // lib.optionalAttrs (cfg.nats != null) {
+    nats = cfg.nats // lib.optionalAttrs (cfg.natsKey != null) { nkey_file = "/run/credentials/claveld.service/nkey"; };
   });
 in
 {
@@ -21,6 +23,13 @@ in
     plainHttp = lib.mkOption { type = lib.types.bool; default = false; description = "Also where others could listen: behind a proxy, or inside a VPN."; };
     tlsCertificate = lib.mkOption { type = lib.types.nullOr lib.types.str; default = null; description = "PEM; with tlsKey."; };
     tlsKey = lib.mkOption { type = lib.types.nullOr lib.types.str; default = null; description = "PEM; read by systemd as root."; };
+    nats = lib.mkOption {
+      type = lib.types.nullOr (lib.types.attrsOf (lib.types.either lib.types.bool lib.types.str));
+      default = null;
+      example = { url = "tls://nats.example.org:4222"; };
+      description = "[nats]: the server by way of which several claveld are one.";
+    };
+    natsKey = lib.mkOption { type = lib.types.nullOr lib.types.str; default = null; description = "Of `claveld key`; read by systemd as root."; };
   };
 
   config = lib.mkIf cfg.enable {
@@ -39,7 +48,8 @@ in
       environment = { HOME = "%S/claveld"; XDG_CACHE_HOME = "%C/claveld"; };
       serviceConfig = {
         ExecStart = "${cfg.package}/bin/claveld --config ${file} serve";
-        LoadCredential = lib.optional (cfg.tlsKey != null) "key.pem:${cfg.tlsKey}";
+        LoadCredential = lib.optional (cfg.tlsKey != null) "key.pem:${cfg.tlsKey}"
+          ++ lib.optional (cfg.natsKey != null) "nkey:${cfg.natsKey}";
         Restart = "always";
         RestartSec = 2;
         TimeoutStopSec = 20;

@@ -29,7 +29,13 @@ def run(tmp_path: Path, text: str, *words: str) -> int:
     ("change", "word"),
     [
         (("https://", "http://"), "claveld.url is 'http://claveld.example.org:8420': would send the token in the clear: say https"),
-        (("url =", "urk ="), "claveld.url"),
+        (("url =", "urk ="), "claveld.urk: no such key"),
+        (('url = "https://claveld.example.org:8420"\n', ""), "claveld.url: is missing: say where claveld is"),
+        (("token_file", 'nats = {{ url = "tls://a:1" }}\ntoken_file'), "claveld.nats: stands beside url"),
+        (
+            ('url = "https://claveld.example.org:8420"', 'nats = {{ url = "nats://a:1" }}'),
+            "claveld.nats.url is 'nats://a:1': would send the token in the clear: say tls://",
+        ),
         (("arch", "arck"), "arck"),
         (('"nixos"', '"windows"'), "type is 'windows'"),
         (("[claveld]", "[stacks.web]\n[claveld]"), "stacks: are updated from a console, and not by an agent"),
