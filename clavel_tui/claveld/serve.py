@@ -58,7 +58,7 @@ async def serve(
         asyncio.create_task(coordinator.keep_up(), name="keep up"),
         asyncio.create_task(coordinator.keep_tidy(), name="tidy"),
         asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"),
-        *([asyncio.create_task(shared.keep(coordinator, app), name="share")] if shared else []),
+        *([asyncio.create_task(shared.keep(coordinator, showing, app), name="share")] if shared else []),
     ]
     anew = asyncio.create_task(again.wait())
     anew.add_done_callback(lambda task: None if task.cancelled() else stop())

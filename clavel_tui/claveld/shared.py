@@ -14,6 +14,8 @@ from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.lease import Lease
 from clavel_tui.claveld.replica import Replica
 from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs
+from clavel_tui.claveld.seeing import Seeing
+from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.telling import Telling
 from clavel_tui.store import Database
 
@@ -41,7 +43,7 @@ class Shared:
             await self.link.ready()
             await self.replica.begin()
 
-    async def keep(self, coordinator: Coordinator, app: ASGIApp) -> None:
+    async def keep(self, coordinator: Coordinator, showing: Showing, app: ASGIApp) -> None:
         """Until cancelled. A broker that is away when claveld starts is waited for: what is known is served meanwhile.
 
         Raises:
@@ -50,20 +52,21 @@ class Shared:
         telling, asking = Telling(self.link, coordinator, self.replica), Asking(app, self.link)
         self.replica.heard = coordinator.reported
         coordinator.log_cursor = lambda: self.replica.cursor
-        await self._until_begun(coordinator, telling, asking)
+        await self._until_begun(coordinator, telling, asking, Seeing(self.link, showing))
         async with asyncio.TaskGroup() as group:
             group.create_task(self.replica.keep_up())
             group.create_task(telling.keep_telling())
             group.create_task(telling.keep_beating())
             group.create_task(self.lease.keep())
 
-    async def _until_begun(self, coordinator: Coordinator, telling: Telling, asking: Asking) -> None:
+    async def _until_begun(self, coordinator: Coordinator, telling: Telling, asking: Asking, seeing: Seeing) -> None:
         while True:
             try:
                 await self.link.ready()
                 await self.replica.begin()
                 await coordinator.look()
                 await telling.begin()
+                await seeing.begin()
                 await self.lease.begin()
                 await asking.begin()
             except ClaveldError as error:

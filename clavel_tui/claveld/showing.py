@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from clavel_tui.claveld.coordinator import Coordinator
@@ -53,6 +54,8 @@ class Showing:
         self._state = FleetState(name="")
         self._turn = asyncio.Lock()
         self._looked = 0.0
+        self.tell: Callable[[Facts], Awaitable[None]] | None = None
+        """Others, where there are several claveld."""
 
     async def learn(self, unit: str, facts: Facts) -> bool:
         """The unit's own clock may be anywhere: what counts is when we heard of it. False where there is no such unit.
@@ -63,7 +66,18 @@ class Showing:
         if max(map(len, (facts.containers, facts.images, facts.disks, facts.stacks, facts.checks))) > THINGS:
             raise RefusedError(f"these facts have more than {THINGS} of something")
         said = Facts.model_validate({**_cleaned(facts.model_dump()), "unit": unit, "at": self._coordinator.wall()})
-        return await self._engine.learn(unit, said)
+        known = await self.take(said)
+        if known and self.tell:
+            await self.tell(said)
+        return known
+
+    async def take(self, facts: Facts) -> bool:
+        """What was cleaned already. False where there is no such unit."""
+        return await self._engine.learn(facts.unit, facts)
+
+    async def units(self) -> list[str]:
+        """All that the fleet has, by name."""
+        return [one.unit.name for one in (await self._engine.snapshot()).units]
 
     async def news(self, start: str, after: int, wait: float) -> FleetNews:
         """What has changed behind that version of that run, as soon as anything has, or the wait is over."""

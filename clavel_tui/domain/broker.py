@@ -41,6 +41,11 @@ class Broker(Model):
         return f"{self.prefix}-beats"
 
     @property
+    def facts(self) -> str:
+        """The bucket of what agents saw of their units."""
+        return f"{self.prefix}-facts"
+
+    @property
     def lease(self) -> str:
         """The bucket of what one claveld does for all."""
         return f"{self.prefix}-lease"

@@ -14,14 +14,19 @@ import pytest
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.link import Link
+from clavel_tui.bus.listening import ListeningClient
 from clavel_tui.bus.log import Log
 from clavel_tui.bus.records import Record, Registered
+from clavel_tui.bus.wanted import Ordering, Wanted
+from clavel_tui.claveld.coordinator import Coordinator
+from clavel_tui.claveld.lease import LEASE_S, RENEW_S, Lease
 from clavel_tui.claveld.replica import Replica
 from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs
-from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role
-from clavel_tui.domain.broker import Broker
+from clavel_tui.claveld.telling import Telling
+from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role, Told
+from clavel_tui.domain.broker import Broker, key
 from clavel_tui.domain.errors import AwayError, MovedError, RefusedError
-from clavel_tui.history import MIGRATIONS
+from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
@@ -269,3 +274,113 @@ async def test_a_record_that_is_not_understood_is_not_passed_over(server: Server
         with pytest.raises((AwayError, ClaveldError)):
             await a.agents.tell("amber", Order.HOLD, "ann")
         assert a.replica.cursor == 1
+
+
+@asynccontextmanager
+async def linked(broker: Broker) -> AsyncIterator[Link]:
+    link = Link(broker, "test")
+    async with link.opened():
+        await link.ready()
+        yield link
+
+
+async def test_a_lease_is_one_ones_and_anothers_when_that_one_sleeps(server: Server) -> None:
+    async with linked(server.broker) as link:
+        asleep = 0.0
+        leases = [Lease(link, "a", lambda: asyncio.get_running_loop().time() + asleep), Lease(link, "b")]
+        for lease in leases:
+            await lease.begin()
+        tasks = [asyncio.create_task(lease.keep()) for lease in leases]
+        await asyncio.sleep(RENEW_S * 2 + 0.5)
+        assert [lease.held for lease in leases] == [True, False]
+        tasks[0].cancel()  # as a process that was stopped: it renews nothing, and tells nobody
+        await asyncio.gather(tasks[0], return_exceptions=True)
+        async with asyncio.timeout(LEASE_S + RENEW_S + 2):
+            await leases[1].wait()
+        asleep = LEASE_S + 1  # it goes on, and its own clock says that it holds nothing
+        assert [lease.held for lease in leases] == [False, True]
+        again = asyncio.create_task(leases[0].keep())
+        await asyncio.sleep(RENEW_S + 1)
+        assert [lease.held for lease in leases] == [False, True]
+        for task in (again, tasks[1]):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_agents_are_told_is_never_older_than_what_they_know(server: Server, tmp_path: Path) -> None:
+    """A claveld that was away for a while tells what it knew then: another one has written what is newer."""
+    old, new = deployment("amber", "/nix/store/old"), deployment("amber", "/nix/store/new")
+    subject = key(server.broker.refs, "ref", "amber")
+    async with claveld(tmp_path / "a.db", server.broker) as a, linked(server.broker) as link:
+        coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents)
+        telling = Telling(link, coordinator, a.replica)
+        await telling.begin()
+        await a.agents.add(AMBER, "ann")
+        await a.deployments.record(evaluation(), [old], "claveld", "")
+        await coordinator.look()
+        await link.append(subject, Wanted(seq=a.replica.cursor + 5, deployment=new).packed())
+        await telling._tell()
+        found = await link.last(f"KV_{server.broker.refs}", subject)
+        assert found
+        assert Wanted.read(found.data) == Wanted(seq=a.replica.cursor + 5, deployment=new)
+        for number in range(6):
+            await a.agents.tell("amber", Order.HOLD if number % 2 else Order.POLL, "ann")
+        await coordinator.look()
+        telling._forget()
+        await telling._tell()
+        found, told = [
+            await link.last(f"KV_{server.broker.refs}", one) for one in (subject, key(server.broker.refs, "told", "amber"))
+        ]
+        assert found
+        assert told
+        assert (Wanted.read(found.data) or Wanted(seq=0, deployment=new)).deployment == old  # this one knows more now
+        assert Ordering.read(told.data) == Ordering(seq=a.replica.cursor, told=Told(order=Order.HOLD, number=6))
+
+
+async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(server: Server) -> None:
+    line, found = Line(server), [deployment("amber", f"/nix/store/{number}") for number in range(3)]
+    subject = key(server.broker.refs, "ref", "amber")
+
+    async def tell(link: Link, number: int) -> None:
+        await link.append(subject, Wanted(seq=number, deployment=found[number]).packed())
+
+    async with linked(server.broker) as link, line.opened():
+        await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], max_msgs_per_subject=1)
+        agent = ListeningClient(Link(line.broker, "agent"), lambda: "token", "agent", "amber")
+        async with agent.opened():
+            with pytest.raises(ClaveldError, match="nothing was evaluated for amber yet"):
+                await agent.deployment("amber")
+            await tell(link, 0)
+            got = await agent.deployment("amber", "", 5)
+            assert got.deployment == found[0]
+            assert (await agent.deployment("amber", got.tag, 0.3)).deployment is None
+            waiting = asyncio.create_task(agent.deployment("amber", got.tag, 60))
+            await asyncio.sleep(0.2)
+            await tell(link, 1)
+            async with asyncio.timeout(2):
+                got = await waiting
+            assert got.deployment == found[1]
+            waiting = asyncio.create_task(agent.deployment("amber", got.tag, 60))
+            await asyncio.sleep(0.2)
+            line.cut()
+            await tell(link, 2)
+            await asyncio.sleep(20)  # long enough for the agent to notice
+            line.mend()
+            async with asyncio.timeout(20):
+                got = await waiting
+            assert got.deployment == found[2]
+
+
+async def test_a_server_that_is_away_is_said_and_ends_nothing(server: Server) -> None:
+    agent = ListeningClient(Link(server.broker, "agent"), lambda: "token", "agent", "amber")
+    server.end(signal.SIGKILL)
+    async with agent.opened():
+        with pytest.raises(ClaveldError, match="cannot be reached"):
+            await agent.deployment("amber")
+        server.start()
+        async with linked(server.broker) as link:
+            await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], max_msgs_per_subject=1)
+            await link.append(key(server.broker.refs, "ref", "amber"), Wanted(seq=1, deployment=deployment()).packed())
+        assert (await agent.deployment("amber")).deployment == deployment()
+        with pytest.raises(ClaveldError, match="no claveld answers"):
+            await agent.report(report(1))

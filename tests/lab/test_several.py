@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from clavel_tui.domain.broker import Broker
 
 from .broker import Server
 from .cache import Cache
-from .console import Console
+from .console import Answer, Console
 from .flakes import git
 from .pull import HOME, PORT, Agent, Claveld, settings_of
 from .shell import run, wait_for, write
@@ -52,6 +52,14 @@ class Several(Pull):
         way = f'[claveld]\ntoken_file = "{folder}/token"\n[claveld.nats]\n{settings_of(self.broker("console"))}\n'
         write(folder / "config.toml", nix + way)
         return console
+
+    def desk_by_nats(self, role: str) -> Callable[..., Answer]:
+        """See desk."""
+        run = self.desk(role)
+        folder = self.fleet.folder.parent / f"desk-{role}"
+        said = f'[claveld]\ntoken_file = "{folder}/token"\n[claveld.nats]\n{settings_of(self.broker("console"))}\n'
+        write(folder / ".config/clavel-tui/config.toml", said)
+        return run
 
     def rows(self, claveld: Claveld, sql: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(claveld.folder / "claveld.db")) as connection:
@@ -244,3 +252,13 @@ asyncio.run(main())
         *(f"{name} refused" for name in ("read", "log", "write", "ref", "beat", "lease")),
     ], done
     assert several.tables(several.claveld) == before
+
+    desk = several.desk_by_nats("viewer")  # neither the fleet's files nor a key of SSH, nor an address of any claveld
+    seen = {unit["name"]: unit for unit in desk("units", "--json").ends(0).json}
+    assert {name: (unit["health"], bool(unit["os"])) for name, unit in seen.items()} == dict.fromkeys(
+        several.agents, ("ok", True)
+    )
+    refused = desk("agent", "hold", "h1").ends(3)
+    assert "a token of the role viewer changes nothing" in refused.err
+    several.claveld.stop(signal.SIGKILL)
+    assert {unit["name"] for unit in desk("units", "--json").ends(0).json} == {*several.agents}
