@@ -273,8 +273,8 @@ def test_an_agent_is_small(pull: Pull) -> None:
     used = h1.exec("grep -h ^VmRSS /proc/$(pgrep -f clavel_tui.agent_wiring | head -1)/status").stdout.split()[1]
     print(f"clavel-agent takes {int(used) / 1024:.1f} MB on {pull.fleet.lab.stack}")
     assert int(used) < {"bookworm": 45, "trixie": 50}[pull.fleet.lab.stack] * 1000
-    there = h1.exec("ls /srv/clavel-agent/site").stdout.split()
-    assert not {"textual", "asyncssh", "fastapi", "starlette", "uvicorn"} & set(there)
+    there = h1.exec("ls /srv/clavel-agent/agent").stdout.split()
+    assert not {"textual", "asyncssh", "fastapi", "starlette", "uvicorn", "nats"} & set(there)
 
 
 def test_claveld_is_hardened(trixie: Lab) -> None:

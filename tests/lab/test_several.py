@@ -253,6 +253,8 @@ asyncio.run(main())
     ], done
     assert several.tables(several.claveld) == before
 
+    used = h1.exec("grep -h ^VmRSS /proc/$(pgrep -f clavel_tui.agent_wiring | head -1)/status").stdout.split()[1]
+    print(f"clavel-agent by NATS takes {int(used) / 1024:.1f} MB on {several.fleet.lab.stack}")
     desk = several.desk_by_nats("viewer")  # neither the fleet's files nor a key of SSH, nor an address of any claveld
     seen = {unit["name"]: unit for unit in desk("units", "--json").ends(0).json}
     assert {name: (unit["health"], bool(unit["os"])) for name, unit in seen.items()} == dict.fromkeys(
