@@ -59,7 +59,7 @@ async def _run(args: argparse.Namespace) -> int:
     from clavel_tui.claveld.evaluating import Evaluations
     from clavel_tui.claveld.serve import serve
     from clavel_tui.claveld.showing import Showing
-    from clavel_tui.claveld.verbs import VERBS
+    from clavel_tui.claveld.verbs import READING, VERBS
 
     if args.verb == "key":
         sys.stdout.write(f"{new_seed(Path(args.file))}\n")
@@ -77,10 +77,14 @@ async def _run(args: argparse.Namespace) -> int:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             return _AGAIN if again.is_set() else 0
-        if shared:
+        name = f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb
+        if shared and name == "forget-log":
+            await shared.forget()
+            return 0
+        if shared and name not in READING:
             await shared.begin()
         await coordinator.look()
-        verb = VERBS[f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb]
+        verb = VERBS[name]
         await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
     return 0
 

@@ -50,10 +50,10 @@ def packed(said: Question | Reply) -> bytes:
     return zlib.compress(data, 1) if len(data) > SHORT else data
 
 
-def unpacked(data: bytes) -> bytes:
-    """What was sent. Raises ValueError: it is not what it should be."""
+def unpacked(data: bytes, most: int = UNPACKED) -> bytes:
+    """What was sent, up to so many bytes. Raises ValueError: it is not what it should be."""
     try:
-        return data if data.startswith(b"{") else zlib.decompressobj().decompress(data, UNPACKED)
+        return data if data.startswith(b"{") else zlib.decompressobj().decompress(data, most)
     except zlib.error as error:
         raise ValueError(str(error)) from error
 

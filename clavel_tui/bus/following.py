@@ -37,14 +37,14 @@ class FollowingClient(ByNats, ConsoleClient):
     def __init__(self, link: Link, token: Callable[[], str], who: str) -> None:
         super().__init__(link, token, who)
         self.log = Log(link)
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._told: OrderedDict[str, int] = OrderedDict()
         self._ready = False
 
     async def ready(self) -> tuple[str, int]:
         """See Log."""
         await self._link.ready()
         self._ready = True
-        return await self.log.ready()
+        return await self.log.ready(make=False)
 
     async def listen(self, heard: Callable[[str], object]) -> None:
         """Has ``heard`` told the name of each agent that says that it is there."""
@@ -75,19 +75,19 @@ class FollowingClient(ByNats, ConsoleClient):
         while not found:
             while len(found) < MOST and (read := await self.log.following(after)):
                 after, record = read
-                if not self._again(record):
+                if not self._again(after, record):
                     found.append(event(after, record))
             if found or asyncio.get_running_loop().time() >= end:
                 break
             await self.log.news(end - asyncio.get_running_loop().time())
         return found
 
-    def _again(self, record: Record) -> bool:
-        known = record.id in self._told
-        self._told[record.id] = None
+    def _again(self, seq: int, record: Record) -> bool:
+        """It was told, under another number; under its own it is told as often as somebody asks."""
+        first = self._told.setdefault(record.id, seq)
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
-        return known
+        return first != seq
 
 
 def event(seq: int, record: Record) -> Event:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,6 +80,7 @@ class Link:
         self._connecting: asyncio.Task[None] | None = None
         self._back: list[Callable[[], object]] = []
         self._up = asyncio.Event()
+        self._served: set[tuple[str, object]] = set()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Link]:
@@ -95,6 +96,18 @@ class Link:
                     await self._client.close()
 
     async def _connect(self) -> None:
+        """Again where nats-py gives up by itself, which it does at a key that it cannot read."""
+        while True:
+            try:
+                await self._connect_once()
+            except Exception as error:  # noqa: BLE001  said by whatever is asked next
+                await self._failed(error)
+                await asyncio.sleep(CONNECT_S)
+            else:
+                await self._connected()
+                return
+
+    async def _connect_once(self) -> None:
         await self._client.connect(
             servers=self.broker.url,
             name=self._who,
@@ -109,7 +122,6 @@ class Link:
             pending_size=PENDING,
             **self._options,
         )
-        await self._connected()
 
     async def _failed(self, error: Exception) -> None:
         self._trouble = clean(str(error) or type(error).__name__, 200)
@@ -193,11 +205,13 @@ class Link:
             raise ClaveldError(f"{self.broker.url} refuses {subject}: {headers.get('Description', 'without a word')}")
         return Message(int(headers[_SEQUENCE]), headers["Nats-Subject"], found.data or b"", _time(headers["Nats-Time-Stamp"]))
 
-    async def stream(self, name: str, subjects: list[str], **settings: Any) -> tuple[str, int]:  # noqa: ANN401  its own
-        """Made if it is not there; its description, and the number of its last message."""
+    async def stream(
+        self, name: str, subjects: list[str], settings: Mapping[str, Any], *, make: bool = True
+    ) -> tuple[str, int]:  # fmt: skip
+        """Its description, and the number of its last message. ``make``: with those settings, if it is not there."""
         said = {"name": name, "subjects": subjects, "storage": "file", "allow_direct": True, **settings}
         found = await self._asked(f"STREAM.INFO.{name}", {})
-        if found.get("error", {}).get("err_code") == _NO_STREAM:
+        if make and found.get("error", {}).get("err_code") == _NO_STREAM:
             found = await self._asked(f"STREAM.CREATE.{name}", said)
             if found.get("error", {}).get("err_code") == _STREAM_EXISTS:  # another one was faster
                 found = await self._asked(f"STREAM.INFO.{name}", {})
@@ -214,16 +228,21 @@ class Link:
     # ---- who speaks to whom
 
     async def listen(self, subject: str, heard: Heard) -> None:
-        """Has ``heard`` told every message of that subject from now on, as long as the connection stands, and behind it."""
+        """Has ``heard`` told every message of that subject, also behind a lost connection. Said again it is nothing."""
+        if (subject, heard) in self._served:
+            return
 
         async def hear(message: Msg) -> None:
             await heard(message.subject, message.data)
 
         with self._errors():
             await self._there().subscribe(subject, cb=hear)
+        self._served.add((subject, heard))
 
     async def serve(self, subject: str, queue: str, answer: Asked) -> None:
-        """Answers what is asked there, as one of all who serve that queue. Many at a time."""
+        """Answers what is asked there, as one of all who serve that queue. Many at a time. Said again it is nothing."""
+        if (subject, answer) in self._served:
+            return
         tasks: set[asyncio.Task[None]] = set()
 
         async def one(message: Msg) -> None:
@@ -238,6 +257,7 @@ class Link:
 
         with self._errors():
             await self._there().subscribe(subject, queue=queue, cb=hear)
+        self._served.add((subject, answer))
 
     async def ask(self, subject: str, data: bytes, timeout: float) -> bytes:
         """What one of those who serve it answers."""

@@ -60,20 +60,26 @@ class ListeningClient(ByNats, AgentClient):
         while not {ref, told} <= self._kept.keys():
             await self._look(ref)
             await self._look(told)
-        return self._got(name, self._kept[ref], self._kept[told])
+        found = self._kept[ref]
+        if found is None:  # whoever asks again wants to know whether there is one by now
+            del self._kept[ref]
+        return self._got(name, found, self._kept[told])
 
     async def _look(self, subject: str) -> None:
-        """What was told last, or else what the broker keeps."""
+        """What the broker keeps."""
         await self._link.ready()
         if subject not in self._listening:
             await self._link.listen(subject, self._told)  # before it is read: what comes in between is heard
             self._listening.add(subject)
-        if subject not in self._kept:
+        while subject not in self._kept:
+            news = self._news
             found = await self._link.last(f"KV_{self._refs}", subject)
-            self._kept.setdefault(subject, found)
+            if not news.is_set():  # else it may be older than what was told meanwhile
+                self._kept[subject] = found
 
-    async def _told(self, subject: str, data: bytes) -> None:
-        self._kept[subject] = Message(0, subject, data)
+    async def _told(self, subject: str, _data: bytes) -> None:
+        """A notice and no more: what a server refuses is heard all the same, and others could send one."""
+        self._kept.pop(subject, None)
         self._wake()
 
     def _forget(self) -> None:

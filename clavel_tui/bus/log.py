@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Callable
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.link import Link
@@ -25,12 +26,15 @@ class Log:
         self._listening = False
         link.when_back(self._news.set)
 
-    async def ready(self) -> tuple[str, int]:
+    def when_back(self, hear: Callable[[], object]) -> None:
+        """See Link."""
+        self._link.when_back(hear)
+
+    async def ready(self, *, make: bool = True) -> tuple[str, int]:
         """Its identity, and the number of its last record. It is made where there is none; nothing is ever taken out of it."""
         ident = uuid.uuid4().hex
-        found = await self._link.stream(
-            self._name, [f"{self._name}.>"], description=ident, max_msgs=-1, discard="new", deny_delete=True, deny_purge=True
-        )
+        settings = {"description": ident, "max_msgs": -1, "discard": "new", "deny_delete": True, "deny_purge": True}
+        found = await self._link.stream(self._name, [f"{self._name}.>"], settings, make=make)
         if not self._listening:
             await self._link.listen(f"{self._name}.>", self._told)
             self._listening = True

@@ -26,15 +26,61 @@ def agent_inbox(name: str) -> str:
     return inbox(f"agent-{name}")
 
 
-CONSOLES, CLAVELD = "consoles", "claveld"
+AGENTS, CONSOLES, CLAVELD = "agents", "consoles", "claveld"
 
 
-def authorization(broker: Broker, agents: Iterable[Agent], claveld: Sequence[str], consoles: Sequence[str]) -> str:
-    """The `authorization` block of nats-server.conf, with a user for each public key."""
-    users = [_user(public, CLAVELD, [">"], [">"]) for public in claveld]
-    users += [_user(public, CONSOLES, *_console(broker)) for public in consoles]
-    users += [_user(agent.metadata[NKEY], agent.name, *_agent(broker, agent)) for agent in agents if NKEY in agent.metadata]
-    return "authorization {\n  users = [\n" + "".join(users) + "  ]\n}\n"
+def accounts(broker: Broker, agents: Iterable[Agent], claveld: Sequence[str], consoles: Sequence[str]) -> str:
+    """The `accounts` block of nats-server.conf, with a user for each public key.
+
+    A server does not look at the subject to which an asker wants his answer: among themselves users could have claveld, or
+    JetStream, answer into the log. Between accounts answers go to whoever has asked, wherever he says that he wants them.
+    """
+    known = [agent for agent in agents if NKEY in agent.metadata]
+    users = {
+        CLAVELD: [_user(public, CLAVELD) for public in claveld],
+        AGENTS: [_user(agent.metadata[NKEY], agent.name, *_agent(broker, agent)) for agent in known],
+        CONSOLES: [_user(public, CONSOLES, *_console(broker)) for public in consoles],
+    }
+    given = _given(broker)
+    ways = [(kind, subject) for one in given.values() for kind, subject in one]
+    exports = []
+    for kind, subject in dict.fromkeys(ways):
+        to = ", ".join(who.upper() for who, one in given.items() if (kind, subject) in one)
+        exports.append(f"{{ {kind}: {json.dumps(subject)}, accounts: [{to}] }}")
+    blocks = [_block(CLAVELD, ["jetstream: enabled", *_list("users", users[CLAVELD]), *_list("exports", exports)])]
+    for who, one in given.items():
+        account = CLAVELD.upper()
+        imports = [f"{{ {kind}: {{ account: {account}, subject: {json.dumps(subject)} }} }}" for kind, subject in one]
+        blocks.append(_block(who, [*_list("users", users[who]), *_list("imports", imports)]))
+    return "accounts {\n" + "".join(blocks) + "}\n"
+
+
+def _given(broker: Broker) -> dict[str, list[tuple[str, str]]]:
+    """What claveld's account lets the others ask (a service) and hear (a stream)."""
+    asks = [("service", f"{broker.prefix}.ask"), ("service", f"{broker.prefix}.ask.*")]
+    return {
+        AGENTS: [
+            *asks,
+            ("service", f"$JS.API.DIRECT.GET.KV_{broker.refs}.>"),
+            ("service", key(broker.beats, "*")),
+            ("stream", f"$KV.{broker.refs}.>"),
+        ],
+        CONSOLES: [
+            *asks,
+            ("service", f"$JS.API.STREAM.INFO.{broker.log}"),
+            ("service", f"$JS.API.DIRECT.GET.{broker.log}"),
+            ("stream", f"{broker.log}.>"),
+            ("stream", key(broker.beats, "*")),
+        ],
+    }
+
+
+def _block(name: str, lines: list[str]) -> str:
+    return f"  {name.upper()} {{\n" + "".join(f"    {line}\n" for line in lines) + "  }\n"
+
+
+def _list(name: str, found: list[str]) -> list[str]:
+    return [f"{name}: [", *(f"  {one}" for one in found), "]"]
 
 
 def _agent(broker: Broker, agent: Agent) -> tuple[list[str], list[str]]:
@@ -51,9 +97,10 @@ def _console(broker: Broker) -> tuple[list[str], list[str]]:
     return [*asks, *reads], [f"{inbox(CONSOLES)}.>", f"{broker.log}.>", key(broker.beats, "*")]
 
 
-def _user(public: str, who: str, says: list[str], hears: list[str]) -> str:
-    allowed = f"publish: {json.dumps(says)}, subscribe: {json.dumps(hears)}"
-    return f"    # {who}\n    {{ nkey: {public}, permissions: {{ {allowed} }} }}\n"
+def _user(public: str, who: str, says: Sequence[str] = (), hears: Sequence[str] = ()) -> str:
+    """``says`` and ``hears`` alone, where there are any; else all of its account."""
+    allowed = f", permissions: {{ publish: {json.dumps(says)}, subscribe: {json.dumps(hears)} }}" if says else ""
+    return f"{{ nkey: {public}{allowed} }}  # {who}"
 
 
 def new_seed(file: Path) -> str:

@@ -34,21 +34,23 @@ class _Kept(Model):
 
     def content(self) -> bytes:
         """The same without what says when it was true."""
-        return self.model_dump_json(by_alias=True, exclude={"seq"}).encode()
+        return self.model_dump_json(by_alias=True, exclude={"seq", "log"}).encode()
 
 
 class Wanted(_Kept):
-    """Where a ref points. ``seq``: up to where of the log: what another claveld knows better is not written over."""
+    """Where a ref points. ``seq``: up to where of ``log``: what another claveld knows better is not written over."""
 
     seq: int = Field(ge=0)
+    log: str = ""
     deployment: Deployment
 
 
 class Ordering(_Kept):
-    """What an agent was told last."""
+    """What an agent was told last; nothing, where it was registered anew."""
 
     seq: int = Field(ge=0)
-    told: Told
+    log: str = ""
+    told: Told | None = None
 
 
 class Beat(_Kept):

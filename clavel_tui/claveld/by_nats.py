@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp, Message
 
 from clavel_tui.bus.by_nats import AT, BYTES, Question, Reply, packed, refusal, unpacked
 from clavel_tui.bus.link import Link
+from clavel_tui.claveld.limits import FACTS_BYTES
 
 QUEUE = "claveld"
 
@@ -31,7 +33,7 @@ class Asking:
     async def answered(self, data: bytes) -> bytes:
         """One question."""
         try:
-            question = Question.model_validate_json(unpacked(data))
+            question = Question.model_validate_json(unpacked(data, FACTS_BYTES * 2))  # nobody has shown a token yet
         except ValueError:
             return packed(refusal(422, "this is no question that is understood"))
         reply = await ask(self._app, question)
@@ -72,8 +74,13 @@ async def ask(app: ASGIApp, question: Question) -> Reply:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await app(scope, receive, send)
-    head = next(message for message in sent if message["type"] == "http.response.start")
+    try:
+        await app(scope, receive, send)
+    except Exception:  # Starlette has answered it, and raises it for the server's log
+        logging.getLogger("uvicorn.error").exception("%s %s", question.method, path)
+    head = next((message for message in sent if message["type"] == "http.response.start"), None)
+    if head is None:
+        return refusal(500, "claveld has failed; its log says why")
     text = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body").decode()
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in head["headers"]}
     return Reply(status=head["status"], headers=headers, body=text)

@@ -69,6 +69,7 @@ class Coordinator:
         self.log_cursor: Callable[[], int] = lambda: 0
         self.logged = 0
         """Up to which record of the bus's log it knows, where there is one."""
+        self._turn = asyncio.Lock()
         self._seq = -1
         self._moved = -1
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -92,9 +93,14 @@ class Coordinator:
 
     async def look(self) -> None:
         """At once: whoever has just changed something wants that others hear of it."""
-        logged = self.log_cursor()
-        await self._look()
-        self.logged = max(logged, self.logged)
+        async with self._turn:
+            logged = self.log_cursor()
+            await self._look()
+            self.logged = max(logged, self.logged)
+
+    def forget(self) -> None:
+        """All of it is read again at the next look: something has changed that no event tells of."""
+        self._seq = -1
 
     async def _look(self) -> None:
         seq, moved = await self.journal.marks()

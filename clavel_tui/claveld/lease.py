@@ -37,7 +37,7 @@ class Lease:
         """
         most = int(LEASE_S * 1e9)
         settings = {"max_msgs_per_subject": 1, "discard": "new", "max_age": most, "duplicate_window": most}
-        await self._link.stream(f"KV_{self._bucket}", [f"$KV.{self._bucket}.>"], **settings)
+        await self._link.stream(f"KV_{self._bucket}", [f"$KV.{self._bucket}.>"], settings)
 
     @property
     def held(self) -> bool:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 
 from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.link import NobodyError
 from clavel_tui.bus.log import Log
 from clavel_tui.bus.records import (
     Evaluated,
@@ -62,7 +63,17 @@ class Replica:
         self.trouble = "the log was not read yet"
         """Why it does not keep up; empty while it does."""
         self.cursor = 0
+        self.ident = ""
+        """Which log it follows."""
+        self.anew: Callable[[], object] = lambda: None
+        """Called where the tables have changed in a way of which nobody was told: all of them are to be read again."""
         self._begun = False
+        self._unsure = False
+        log.when_back(self._doubt)
+
+    def _doubt(self) -> None:
+        """The broker may be another one, or have lost what it had: it is looked at before anything is carried out."""
+        self._unsure = True
 
     def _at(self) -> float:
         return self._applied.at
@@ -76,18 +87,40 @@ class Replica:
             ClaveldError: the broker is away; or a record is not understood.
             RefusedError: they do not belong together.
         """
-        ident, last = await self._log.ready()
-        known, self.cursor = await self._applied.said("log"), await self._applied.cursor()
-        if known not in {"", ident}:
+        async with self._turn:
+            await self._begin()
+        await self.catch_up()
+
+    async def _sure(self) -> None:
+        """Sees again that they belong together, where that may have changed."""
+        if self._unsure:
+            self._unsure = False
+            try:
+                await self._begin()
+            except BaseException:
+                self._unsure = True
+                raise
+
+    async def _begin(self) -> None:
+        self._begun = False
+        self.ident, last = await self._log.ready()
+        known, cursor = await self._applied.said("log"), await self._applied.cursor()
+        if known not in {"", self.ident}:
             hint = "name the broker that it followed; or begin with an empty database, which learns all that the log holds"
             raise RefusedError("the broker has another log than the one that this database follows", hint)
-        if last < self.cursor:
-            hint = "give the broker its newest state back; or remove the log there, and begin anew from this database"
-            raise RefusedError(f"the broker's log ends at {last}, and this database knows it up to {self.cursor}", hint)
+        if last < cursor:
+            hint = (
+                "give the broker its newest state back; or stop every claveld, remove the log there, say `claveld forget-log` on"
+                " the one that knows most, and begin anew from it, with empty databases on the others"
+            )
+            raise RefusedError(f"the broker's log ends at {last}, and this database knows it up to {cursor}", hint)
         if not known:
-            await self._join(ident, last)
+            await self._join(self.ident, last)
         self._begun = True
-        await self.catch_up()
+
+    async def forget(self) -> None:
+        """What this database knows goes into a new log at the next beginning."""
+        await self._applied.forget()
 
     async def _join(self, ident: str, last: int) -> None:
         own = await self._applied.said("seed") or uuid.uuid4().hex
@@ -135,8 +168,13 @@ class Replica:
             ClaveldError: the broker is away; or a record is not understood.
         """
         async with self._turn:
-            self.cursor = await self._applied.cursor()
-            while found := await self._log.following(self.cursor):
+            await self._sure()
+            cursor = await self._applied.cursor()
+            if cursor > self.cursor:  # by another process of this database: a command, say
+                self.anew()
+                self.changed.set()
+            self.cursor = cursor
+            while found := await self._following():
                 seq, record = found
                 await self._carry_out(seq, record)
                 self.cursor = seq
@@ -144,6 +182,13 @@ class Replica:
                 if waiting := self._waiting.pop(record.id, None):
                     waiting.set()
             self.trouble = ""
+
+    async def _following(self) -> tuple[int, Record] | None:
+        try:
+            return await self._log.following(self.cursor)
+        except NobodyError:  # there is a server, and no log
+            self._doubt()
+            raise
 
     async def _carry_out(self, seq: int, record: Record) -> None:
         if await self._applied.is_known(record.id):
@@ -155,7 +200,7 @@ class Replica:
             async with self._applied.record(seq, record.id, record.at, source, basis):
                 await self._do(what, record)
         except DoneError:
-            pass
+            self.anew()
 
     async def _do(self, what: What, record: Record) -> None:
         match what:
@@ -174,6 +219,7 @@ class Replica:
                 await self._agents.remove(what.name, what.operator)
             case Seeded():
                 await self._applied.seed(what.table, what.columns, what.rows)
+                self.anew()
             case _:
                 await self._do_trust(what)
 
@@ -195,11 +241,13 @@ class Replica:
             RefusedError: it changed nothing, and why.
             AwayError: the broker does not answer, or what it said was not carried out in time.
         """
-        if not self._begun:
+        if not self._begun and not self._unsure:
             raise AwayError(f"the bus does not answer: {self.trouble}", "nothing was changed; try it again")
         record = Record(id=ident or uuid.uuid4().hex, at=self._wall(), by=self._by, what=what)
         done = self._waiting.setdefault(record.id, asyncio.Event())
         try:
+            async with self._turn:
+                await self._sure()
             await self._log.append(record, ANSWER_S)
             if not await self._applied.is_known(record.id):
                 async with asyncio.timeout(ANSWER_S):

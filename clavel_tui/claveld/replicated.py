@@ -91,8 +91,8 @@ class ReplicatedDeployments(Deployments):
         self._began: dict[str, int] = {}
 
     def begins(self, source: str) -> None:
-        """From here on what another claveld evaluates of it is newer than what we yield."""
-        self._began[source] = self._replica.cursor
+        """From here on what another claveld evaluates of it is newer than what we yield. Who joins one under way begins none."""
+        self._began.setdefault(source, self._replica.cursor)
 
     async def record(self, evaluation: Evaluation, deployments: Sequence[Deployment], operator: str, why: str) -> None:
         """See Deployments.
@@ -100,6 +100,6 @@ class ReplicatedDeployments(Deployments):
         Raises:
             RefusedError: another claveld has evaluated that source since this evaluation began.
         """
-        basis = self._began.get(evaluation.source.name, self._replica.cursor)
+        basis = self._began.pop(evaluation.source.name, self._replica.cursor)
         said = Evaluated(basis=basis, evaluation=evaluation, deployments=tuple(deployments), operator=operator, why=why)
         await self._replica.propose(said)

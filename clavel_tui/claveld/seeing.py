@@ -31,7 +31,7 @@ class Seeing:
             ClaveldError: the broker is away.
         """
         settings = {"max_msgs_per_subject": 1, "discard": "new", "deny_delete": True, "allow_rollup_hdrs": True}
-        await self._link.stream(f"KV_{self._bucket}", [f"$KV.{self._bucket}.>"], **settings)
+        await self._link.stream(f"KV_{self._bucket}", [f"$KV.{self._bucket}.>"], settings)
         await self._link.listen(key(self._bucket, "*"), self._heard)
         for name in await self._showing.units():
             if found := await self._link.last(f"KV_{self._bucket}", key(self._bucket, name)):

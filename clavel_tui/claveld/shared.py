@@ -17,6 +17,7 @@ from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployment
 from clavel_tui.claveld.seeing import Seeing
 from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.telling import Telling
+from clavel_tui.history import JournalError
 from clavel_tui.store import Database
 
 AGAIN_S = 1.0
@@ -43,6 +44,10 @@ class Shared:
             await self.link.ready()
             await self.replica.begin()
 
+    async def forget(self) -> None:
+        """Which log was followed: see Applied."""
+        await self.replica.forget()
+
     async def keep(self, coordinator: Coordinator, showing: Showing, app: ASGIApp) -> None:
         """Until cancelled. A broker that is away when claveld starts is waited for: what is known is served meanwhile.
 
@@ -51,6 +56,7 @@ class Shared:
         """
         telling, asking = Telling(self.link, coordinator, self.replica), Asking(app, self.link)
         self.replica.heard = coordinator.reported
+        self.replica.anew = coordinator.forget
         coordinator.log_cursor = lambda: self.replica.cursor
         await self._until_begun(coordinator, telling, asking, Seeing(self.link, showing))
         async with asyncio.TaskGroup() as group:
@@ -64,12 +70,13 @@ class Shared:
             try:
                 await self.link.ready()
                 await self.replica.begin()
+                coordinator.forget()
                 await coordinator.look()
                 await telling.begin()
                 await seeing.begin()
                 await self.lease.begin()
                 await asking.begin()
-            except ClaveldError as error:
+            except (ClaveldError, JournalError) as error:
                 self.replica.trouble = str(error)
                 await asyncio.sleep(AGAIN_S)
             else:

@@ -39,8 +39,8 @@ class Telling:
             ClaveldError: the broker is away.
         """
         bucket = {"max_msgs_per_subject": 1, "discard": "new", "deny_delete": True, "allow_rollup_hdrs": True}
-        await self._link.stream(f"KV_{self._refs}", [f"$KV.{self._refs}.>"], **bucket)
-        await self._link.stream(f"KV_{self._beats}", [f"$KV.{self._beats}.>"], **bucket, max_age=int(BEATS_KEPT_S * 1e9))
+        await self._link.stream(f"KV_{self._refs}", [f"$KV.{self._refs}.>"], bucket)
+        await self._link.stream(f"KV_{self._beats}", [f"$KV.{self._beats}.>"], {**bucket, "max_age": int(BEATS_KEPT_S * 1e9)})
         await self._link.listen(key(self._beats, "*"), self._heard)
         for name in self._coordinator.known.agents:
             if found := await self._link.last(f"KV_{self._beats}", key(self._beats, name)):
@@ -75,13 +75,22 @@ class Telling:
                     break
 
     async def _tell(self) -> None:
-        """Only what is unlike what was told last."""
-        known, seq = self._coordinator.known, self._replica.cursor
-        for name, state in known.refs.items():
-            await self._keep(key(self._refs, "ref", name), Wanted(seq=seq, deployment=state.deployment))
-        for name, (_, told) in known.agents.items():
-            if told:
-                await self._keep(key(self._refs, "told", name), Ordering(seq=seq, told=told))
+        """Only what is unlike what was told last. One that the server refuses keeps no other from it."""
+        known, seq, log = self._coordinator.known, self._coordinator.logged, self._replica.ident
+        refs, agents = known.refs.items(), known.agents.items()
+        said: dict[str, Wanted | Ordering] = {}
+        said |= {key(self._refs, "ref", name): Wanted(seq=seq, log=log, deployment=ref.deployment) for name, ref in refs}
+        said |= {key(self._refs, "told", name): Ordering(seq=seq, log=log, told=told) for name, (_, told) in agents}
+        refused: ClaveldError | None = None
+        for subject, one in said.items():
+            try:
+                await self._keep(subject, one)
+            except ClaveldError as error:
+                if not self._link.connected:
+                    raise
+                refused = error
+        if refused:
+            raise refused
 
     async def _keep(self, subject: str, said: Wanted | Ordering) -> None:
         content = said.content()
@@ -90,10 +99,17 @@ class Telling:
         while True:
             found = await self._link.last(f"KV_{self._refs}", subject)
             there = type(said).read(found.data) if found else None
-            if there is None or (there.content() != content and there.seq < said.seq):
+            if _is_to_be_written(said, there):
                 try:
                     await self._link.append(subject, said.packed(), expected=found.seq if found else 0)
                 except OvertakenError:  # by another claveld, at this very moment
                     continue
             break
         self._told[subject] = content
+
+
+def _is_to_be_written(said: Wanted | Ordering, there: Wanted | Ordering | None) -> bool:
+    """What stands there is older, of another log, or not understood; that nothing was told needs no saying."""
+    if there is None:
+        return isinstance(said, Wanted) or said.told is not None
+    return there.content() != said.content() and (there.log != said.log or there.seq < said.seq)

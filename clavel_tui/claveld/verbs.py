@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from clavel_tui.bus.permissions import NKEY, authorization
+from clavel_tui.bus.permissions import NKEY, accounts
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
 from clavel_tui.domain.broker import Broker
@@ -48,9 +48,12 @@ async def agent_token(claveld: Coordinator, _fleet: Fleet, args: argparse.Namesp
     say(await claveld.agents.new_token(args.name, Role.AGENT, others_end=ends))
 
 
-async def agent_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
+async def agent_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """No token of it is good any more."""
+    agent, _ = claveld.known.agents.get(args.name, (None, None))
     await claveld.agents.remove(args.name, getpass.getuser())
+    if agent and NKEY in agent.metadata:
+        say("on the NATS server it may still read its ref: write `claveld nats` there anew, and reload it")
 
 
 async def agent_list(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, say: Say) -> None:
@@ -95,7 +98,7 @@ async def nats(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, sa
     """What nats-server.conf is to say, so that each may do there what is its own."""
     agents = [agent for agent, _ in claveld.known.agents.values()]
     broker = Broker(url="nats://localhost", prefix=args.prefix)
-    say(authorization(broker, agents, args.claveld, args.console).rstrip())
+    say(accounts(broker, agents, args.claveld, args.console).rstrip())
 
 
 async def deployments(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
@@ -116,6 +119,13 @@ async def unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, s
     say(f"{args.name} points to {moved.short}, and follows its source")
 
 
+async def forget_log(_claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, _say: Say) -> None:
+    """Where there is a bus it is done before anything else is."""
+    raise RefusedError("this claveld has no [nats], and follows no log")
+
+
+READING = frozenset({"agent list", "refs", "nats", "deployments"})
+"""They want no broker."""
 VERBS: dict[str, Callable[[Coordinator, Fleet, argparse.Namespace, Say], Awaitable[None]]] = {
     "agent add": agent_add,
     "agent token": agent_token,
@@ -129,6 +139,7 @@ VERBS: dict[str, Callable[[Coordinator, Fleet, argparse.Namespace, Say], Awaitab
     "deployments": deployments,
     "rollback": rollback,
     "unpin": unpin,
+    "forget-log": forget_log,
 }
 
 
@@ -146,6 +157,7 @@ def build_parser() -> argparse.ArgumentParser:
     _token(verbs.add_parser("token", help="tokens of consoles and people: add, revoke"))
     _nats(verbs.add_parser("nats", help="what nats-server.conf is to say: who may do what there"))
     verbs.add_parser("key", help="make a key by which a NATS server knows us; shows its public half").add_argument("file")
+    verbs.add_parser("forget-log", help="what this database knows goes into a new log at the next start; stop claveld first")
     verbs.add_parser("refs", help="where each DeploymentRef points")
     listed = verbs.add_parser("deployments", help="what was evaluated, the newest first")
     listed.add_argument("name", nargs="?", help="of this ref alone")

@@ -118,8 +118,10 @@ class Agents:
         """Keeps it with its event, in one transaction. False where it was known already."""
         async with self._db.transaction() as write:
             cursor = await write.execute(
-                "INSERT INTO reports (event, agent, name, received, body) VALUES (?,?,?,?,?) ON CONFLICT (event) DO NOTHING",
-                (report.event, report.agent, report.name, self._now(), report.model_dump_json()),
+                # ON CONFLICT would use up a number for each that came before, and claveld that share a log number alike.
+                "INSERT INTO reports (event, agent, name, received, body) SELECT ?,?,?,?,?"
+                " WHERE NOT EXISTS (SELECT 1 FROM reports WHERE event = ?)",
+                (report.event, report.agent, report.name, self._now(), report.model_dump_json(), report.event),
             )
             if cursor.rowcount != 1:
                 return False

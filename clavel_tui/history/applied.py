@@ -107,6 +107,12 @@ class Applied:
             await write.execute("INSERT INTO applied (seq, id) VALUES (?,?)", (seq, f"the end of {log}"))
             await write.execute("INSERT INTO bus VALUES ('log',?) ON CONFLICT (key) DO UPDATE SET value=excluded.value", (log,))
 
+    async def forget(self) -> None:
+        """Which log was followed, and how far."""
+        async with self._db.transaction() as write:
+            for table in ("applied", "applied_evaluations", "bus"):
+                await write.execute(f"DELETE FROM {table}")  # noqa: S608  our own names
+
     async def has_a_past(self) -> bool:
         """Something that another claveld would have to know was written before there was a log."""
         return any([await self._db.value(f"SELECT 1 FROM {table} LIMIT 1") for table in ("deployments", "agents", "tokens")])  # noqa: S608  our own names
@@ -132,6 +138,9 @@ class Applied:
         sql = f"INSERT INTO {table} ({names}) SELECT {names} FROM (SELECT {given}) WHERE {key} NOT IN (SELECT {key} FROM {table})"  # noqa: S608  our own names
         async with self.stamping.transaction() as write:
             await write.executemany(sql, [tuple(row) for row in rows])
+            if key == "seq":  # the next number is the same for all, also where some were given out and not kept
+                highest = f"(SELECT max(seq) FROM {table})"  # noqa: S608  our own names
+                await write.execute(f"UPDATE sqlite_sequence SET seq = {highest} WHERE name = ?", (table,))  # noqa: S608
 
 
 class DoneError(Exception):

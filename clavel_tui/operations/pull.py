@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from clavel_tui.bus.claveld import ClaveldError, as_refusal
 from clavel_tui.domain.agent import AgentState, Order, RefState
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.history import JournalError
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.watch import Watch
 
@@ -38,7 +39,7 @@ class Pull:
             try:
                 seq = await (self._followed(seq) if self._following else self._once(self._parts.claveld, seq))
                 away = AWAY_FIRST_S
-            except ClaveldError as error:
+            except (ClaveldError, JournalError) as error:
                 self._watch.claveld(str(error))
                 await self._parts.clock.sleep(away * random.uniform(0.5, 1.0))  # noqa: S311  jitter
                 away = min(away * 2, AWAY_MOST_S)

@@ -48,8 +48,9 @@ class Listeners:
         said = [key(refs, "ref", "fleet"), key(refs, "told", f"a{number}")]
         await reader.readline()
         writer.write(b'CONNECT {"verbose":false,"headers":true}\r\n')
-        for sid, subject in enumerate(said):
+        for sid, subject in enumerate([*said, f"_INBOX.a{number}"]):
             writer.write(f"SUB {subject} {sid}\r\n".encode())
+        asked = f"PUB $JS.API.DIRECT.GET.KV_{refs}.{said[0]} _INBOX.a{number} 0\r\n\r\n".encode()
         beating = asyncio.create_task(self._beat(writer, key(self._broker.beats, f"a{number}")))
         try:
             while line := await reader.readline():
@@ -57,7 +58,10 @@ class Listeners:
                     writer.write(b"PONG\r\n")
                 elif line.startswith((b"MSG", b"HMSG")):
                     await reader.readexactly(int(line.split()[-1]) + 2)
-                    self.told[number] = time.monotonic()
+                    if line.split()[2] == b"2":
+                        self.told[number] = time.monotonic()
+                    else:  # a notice, behind which it reads
+                        writer.write(asked)
         finally:
             beating.cancel()
             writer.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clavel_tui.bus.link import Link
-from clavel_tui.bus.permissions import NKEY, authorization, new_seed
+from clavel_tui.bus.permissions import NKEY, accounts, new_seed
 from clavel_tui.claveld.config import read
 from clavel_tui.domain.agent import Agent, AgentSpecification
 from clavel_tui.domain.broker import Broker
@@ -25,9 +25,9 @@ def agent(name: str, *refs: str, **known: str) -> Agent:
 
 
 def test_an_agent_is_allowed_what_is_its_own() -> None:
-    said = authorization(BROKER, [agent("amber", "amber", "gate", nkey=KEY), agent("beryl", "beryl")], [KEY], [])
+    said = accounts(BROKER, [agent("amber", "amber", "gate", nkey=KEY), agent("beryl", "beryl")], [KEY], [])
     assert said.count("nkey:") == 2  # one without a key is not known there
-    line = said.split("# amber\n")[1].splitlines()[0]
+    line = next(line for line in said.splitlines() if line.endswith("# amber"))
     publish, subscribe = re.findall(r"\[(.*?)\]", line)
     assert publish.split(", ") == [
         '"clavel.ask"', '"clavel.ask.*"', '"$KV.clavel-beats.amber"',
@@ -41,7 +41,7 @@ def test_an_agent_is_allowed_what_is_its_own() -> None:
 
 
 def test_another_prefix_is_another_fleet() -> None:
-    said = authorization(BROKER.model_copy(update={"prefix": "lab"}), [agent("amber", "amber", **{NKEY: KEY})], [], [KEY])
+    said = accounts(BROKER.model_copy(update={"prefix": "lab"}), [agent("amber", "amber", **{NKEY: KEY})], [], [KEY])
     assert "clavel" not in said.replace("claveld", "")
 
 

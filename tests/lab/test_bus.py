@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import shutil
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,7 +28,7 @@ from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Ro
 from clavel_tui.domain.broker import Broker, key
 from clavel_tui.domain.errors import AwayError, MovedError, RefusedError
 from clavel_tui.history import MIGRATIONS, Journal
-from clavel_tui.history.agents import Agents
+from clavel_tui.history.agents import REPORTS_KEPT, Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
 from clavel_tui.store import Database
@@ -153,10 +154,13 @@ async def test_what_was_there_before_the_log_goes_into_it(server: Server, tmp_pa
     await refs.point("amber", deployment("amber", "/nix/store/1").id, "ann", "slow")
     for number in range(300):
         await agents.report(report(number))
+        await agents.report(report(number))  # sent again
     await database.close()
     async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
         assert b.tables() == a.tables()
-        assert len(b.tables()["reports"]) == 201 - 1
+        assert len(b.tables()["reports"]) == REPORTS_KEPT
+        assert await b.agents.report(report(1000)) is True
+        await a.caught_up(b)
         await b.refs.unpin("amber", "bob", "")
         await a.caught_up(b)
         assert a.tables() == b.tables()
@@ -174,6 +178,82 @@ async def test_a_database_with_another_past_is_refused(server: Server, tmp_path:
     with Server(tmp_path / "other") as other, pytest.raises(RefusedError, match="another log"):
         async with claveld(tmp_path / "a.db", other.broker):
             pass
+
+
+async def test_a_database_that_used_numbers_up_seeds_the_same_numbers(server: Server, tmp_path: Path) -> None:
+    """An older version gave a number to each report that came again; SQLite never gives one out twice."""
+    database = await Database.open(tmp_path / "a.db", MIGRATIONS)
+    await Agents(database).add(AMBER, "ann")
+    await Agents(database).report(report(1))
+    await database.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as connection, connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = 40 WHERE name = 'reports'")
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        await b.agents.report(report(2))
+        await a.caught_up(b)
+        assert a.tables() == b.tables()
+
+
+async def test_whoever_joins_knows_the_tokens_at_once(server: Server, tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "a.db", MIGRATIONS)
+    await Agents(database).add(AMBER, "ann")
+    token = await Agents(database).new_token("amber", Role.AGENT)
+    await database.close()
+    async with claveld(tmp_path / "a.db", server.broker), claveld(tmp_path / "b.db", server.broker, begin=False) as b:
+        coordinator = Coordinator(Journal(b.database, "b"), b.deployments, b.refs, b.agents)
+        b.replica.anew = coordinator.forget
+        await coordinator.look()
+        assert coordinator.holder(token) is None
+        await b.replica.begin()
+        await coordinator.look()
+        assert coordinator.holder(token)
+        assert "amber" in coordinator.known.agents
+
+
+async def test_a_broker_that_has_lost_its_end_is_not_followed(server: Server, tmp_path: Path) -> None:
+    """Its disk went back to what it was: whoever wrote into that would have two stories."""
+    async with claveld(tmp_path / "a.db", server.broker) as a:
+        await a.agents.add(AMBER, "ann")
+        server.end()
+        shutil.copytree(server.folder / "jetstream", tmp_path / "kept")
+        server.start()
+        await until(lambda: not a.replica.trouble)
+        for order in (Order.HOLD, Order.RELEASE, Order.HOLD):
+            await a.agents.tell("amber", order, "ann")
+        server.end()
+        shutil.rmtree(server.folder / "jetstream")
+        shutil.copytree(tmp_path / "kept", server.folder / "jetstream")
+        server.start()
+        await until(lambda: "the broker's log ends at 1" in a.replica.trouble)
+        with pytest.raises(RefusedError, match="ends at 1, and this database knows it up to 4"):
+            await a.agents.tell("amber", Order.RELEASE, "ann")
+        async with linked(server.broker) as link:
+            assert await link.following("clavel-log", 1) is None
+    server.end()
+    shutil.rmtree(server.folder / "jetstream")
+    server.start()
+    database = await Database.open(tmp_path / "a.db", MIGRATIONS)
+    async with linked(server.broker) as link:
+        await Replica(database, Log(link), "a").forget()  # `claveld forget-log`
+    await database.close()
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        assert a.tables() == b.tables()
+        told = (await b.agents.all())["amber"][1]
+        assert told == Told(order=Order.HOLD, number=3)
+
+
+async def until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not met():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_key_that_cannot_be_read_is_said(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "nkey").write_text("rubbish")
+    link = Link(server.broker.model_copy(update={"nkey_file": str(tmp_path / "nkey")}), "test")
+    async with link.opened():
+        with pytest.raises(ClaveldError, match=r"cannot be reached: .*(seed|key)"):
+            await link.ready(2)
 
 
 async def test_a_broker_that_is_away_changes_nothing_and_is_waited_for(server: Server, tmp_path: Path) -> None:
@@ -313,16 +393,17 @@ async def test_what_agents_are_told_is_never_older_than_what_they_know(server: S
     subject = key(server.broker.refs, "ref", "amber")
     async with claveld(tmp_path / "a.db", server.broker) as a, linked(server.broker) as link:
         coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents)
+        coordinator.log_cursor = lambda: a.replica.cursor
         telling = Telling(link, coordinator, a.replica)
         await telling.begin()
         await a.agents.add(AMBER, "ann")
         await a.deployments.record(evaluation(), [old], "claveld", "")
         await coordinator.look()
-        await link.append(subject, Wanted(seq=a.replica.cursor + 5, deployment=new).packed())
+        await link.append(subject, Wanted(seq=a.replica.cursor + 5, log=a.replica.ident, deployment=new).packed())
         await telling._tell()
         found = await link.last(f"KV_{server.broker.refs}", subject)
         assert found
-        assert Wanted.read(found.data) == Wanted(seq=a.replica.cursor + 5, deployment=new)
+        assert Wanted.read(found.data) == Wanted(seq=a.replica.cursor + 5, log=a.replica.ident, deployment=new)
         for number in range(6):
             await a.agents.tell("amber", Order.HOLD if number % 2 else Order.POLL, "ann")
         await coordinator.look()
@@ -334,7 +415,9 @@ async def test_what_agents_are_told_is_never_older_than_what_they_know(server: S
         assert found
         assert told
         assert (Wanted.read(found.data) or Wanted(seq=0, deployment=new)).deployment == old  # this one knows more now
-        assert Ordering.read(told.data) == Ordering(seq=a.replica.cursor, told=Told(order=Order.HOLD, number=6))
+        assert Ordering.read(told.data) == Ordering(
+            seq=a.replica.cursor, log=a.replica.ident, told=Told(order=Order.HOLD, number=6)
+        )
 
 
 async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(server: Server) -> None:
@@ -345,7 +428,7 @@ async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(
         await link.append(subject, Wanted(seq=number, deployment=found[number]).packed())
 
     async with linked(server.broker) as link, line.opened():
-        await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], max_msgs_per_subject=1)
+        await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], {"max_msgs_per_subject": 1})
         agent = ListeningClient(Link(line.broker, "agent"), lambda: "token", "agent", "amber")
         async with agent.opened():
             with pytest.raises(ClaveldError, match="nothing was evaluated for amber yet"):
@@ -379,7 +462,7 @@ async def test_a_server_that_is_away_is_said_and_ends_nothing(server: Server) ->
             await agent.deployment("amber")
         server.start()
         async with linked(server.broker) as link:
-            await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], max_msgs_per_subject=1)
+            await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], {"max_msgs_per_subject": 1})
             await link.append(key(server.broker.refs, "ref", "amber"), Wanted(seq=1, deployment=deployment()).packed())
         assert (await agent.deployment("amber")).deployment == deployment()
         with pytest.raises(ClaveldError, match="no claveld answers"):

@@ -1,5 +1,6 @@
 """Several claveld, one fleet: agents, console and both claveld on a NATS server with TLS and a key for each, and all that can break."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from clavel_tui.bus.link import Link
+from clavel_tui.bus.permissions import CLAVELD, accounts, inbox
 from clavel_tui.domain.broker import Broker
 
 from .broker import Server
@@ -61,6 +64,17 @@ class Several(Pull):
         write(folder / ".config/clavel-tui/config.toml", said)
         return run
 
+    def kept(self) -> dict[str, tuple[str, int]]:
+        """Each stream that nobody but claveld may write: what it is, and how far it goes."""
+
+        async def asked() -> dict[str, tuple[str, int]]:
+            link = Link(self.broker("claveld"), "test", inbox(CLAVELD))
+            async with link.opened():
+                await link.ready()
+                return {name: await link.stream(name, [], {}, make=False) for name in ("clavel-log", "KV_clavel-refs")}
+
+        return asyncio.run(asked())
+
     def rows(self, claveld: Claveld, sql: str) -> list[Any]:
         with contextlib.closing(sqlite3.connect(claveld.folder / "claveld.db")) as connection:
             return connection.execute(sql).fetchall()
@@ -94,7 +108,7 @@ def several(workshop: Fleet) -> Iterator[Several]:
     public = {who: first.command("key", str(keys / who)).strip() for who in ("claveld", "console")}
     server.more = f'tls {{ cert_file: "{keys}/cert.pem", key_file: "{keys}/key.pem" }}\ninclude "users.conf"\n'
     server.folder.mkdir(parents=True, exist_ok=True)
-    write(server.folder / "users.conf", f"authorization {{ users = [ {{ nkey: {public['claveld']} }} ] }}\n")
+    write(server.folder / "users.conf", accounts(Broker(url="nats://x"), [], [public["claveld"]], [public["console"]]))
     first.nats = second.nats = made.broker("claveld")
     with made.cache, server:
         workshop.caches({made.cache.url: made.cache.key("cache")}, folder / "live")
@@ -236,6 +250,9 @@ async def main():
                 print(name, await ask)
             except ClaveldError as error:
                 print(name, "refused")
+        for ask in ("$JS.API.DIRECT.GET.KV_clavel-refs.$KV.clavel-refs.told.h1", "$JS.API.DIRECT.GET.KV_clavel-refs.$KV.clavel-refs.ref.h1", "clavel.ask", "$KV.clavel-beats.h1"):
+            for answered in ("$JS.API.STREAM.DELETE.clavel-log", "clavel-log.a.b", "$KV.clavel-refs.ref.h2", "$KV.clavel-refs.told.h2", "$JS.API.STREAM.PURGE.KV_clavel-refs", "$KV.clavel-lease.evaluate", "$JS.API.STREAM.DELETE.KV_clavel-lease"):
+                await link._client.publish(ask, b"", reply=answered)  # the server looks at what is asked, and not at where the answer goes
         await asyncio.sleep(float(sys.argv[1]))
 asyncio.run(main())
 """
@@ -245,13 +262,13 @@ asyncio.run(main())
         "all run it", lambda: all(several.claveld.report(name).get("phase") == "idle" for name in several.agents), timeout=60
     )
     h1.put("/root/tried.py", tried)
-    before = several.tables(several.claveld)
+    before, kept = several.tables(several.claveld), several.kept()
     done = h1.exec(f"PYTHONPATH={HOME}:{HOME}/agent-nats python3 /root/tried.py 8", timeout=120)
     assert done.stdout.splitlines() == [
         "own True",
         *(f"{name} refused" for name in ("read", "log", "write", "ref", "beat", "lease")),
     ], done
-    assert several.tables(several.claveld) == before
+    assert (several.tables(several.claveld), several.kept()) == (before, kept)
 
     used = h1.exec("grep -h ^VmRSS /proc/$(pgrep -f clavel_tui.agent_wiring | head -1)/status").stdout.split()[1]
     print(f"clavel-agent by NATS takes {int(used) / 1024:.1f} MB on {several.fleet.lab.stack}")

@@ -43,7 +43,9 @@ class Watched:
 
 def pull(url: str, token: str) -> tuple[Pull, Watched]:
     watched = Watched()
-    parts: Any = SimpleNamespace(claveld=ConsoleClient(url, lambda: token, "test") if url else None, clock=Clock(time.time))
+    parts: Any = SimpleNamespace(
+        claveld=ConsoleClient(url, lambda: token, "test") if url else None, clock=Clock(time.time), following=None
+    )
     return Pull(parts, watched), watched  # type: ignore[arg-type]
 
 
