@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,13 @@ def test_a_console_names_what_is_wrong(tmp_path: Path, said: str, word: str) -> 
     with pytest.raises(SettingsError) as caught:
         read_config(tmp_path / "config.toml")
     assert word in caught.value.text
+
+
+def test_without_nats_py_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "nats"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "nats", None)
+    with pytest.raises(RefusedError) as caught:
+        Link(BROKER, "test")
+    assert "is not installed" in caught.value.text
+    assert "clavel-tui[nats]" in caught.value.hint
