@@ -16,7 +16,7 @@ from clavel_tui.bus.link import Link
 from clavel_tui.bus.log import Log
 from clavel_tui.bus.records import Record, told
 from clavel_tui.bus.wanted import Beat
-from clavel_tui.domain.agent import AgentState
+from clavel_tui.domain.agent import AgentState, LogState
 from clavel_tui.domain.broker import key
 from clavel_tui.domain.operation import Event
 from clavel_tui.fleet.news import FleetNews
@@ -24,6 +24,7 @@ from clavel_tui.fleet.news import FleetNews
 T = TypeVar("T")
 _AGENTS = TypeAdapter(list[AgentState])
 _NEWS = TypeAdapter(FleetNews)
+_LOG = TypeAdapter(LogState)
 LOGGED = "clavel-log"
 """The header that says up to which record of the log an answer knows."""
 REMEMBERED = 10_000
@@ -40,11 +41,13 @@ class FollowingClient(ByNats, ConsoleClient):
         self._told: OrderedDict[str, int] = OrderedDict()
         self._ready = False
 
-    async def ready(self) -> tuple[str, int]:
-        """See Log."""
+    async def ready(self) -> LogState:
+        """Which log it is and how far it goes, as claveld knows it: the server tells that to claveld's own account alone."""
         await self._link.ready()
+        await self.log.listen()
         self._ready = True
-        return await self.log.ready(make=False)
+        _, _, body = await self.asked("GET", "/v1/log", None, {}, ANSWER_S)
+        return self._read(_LOG, body)
 
     async def listen(self, heard: Callable[[str], object]) -> None:
         """Has ``heard`` told the name of each agent that says that it is there."""

@@ -206,12 +206,12 @@ class Link:
         return Message(int(headers[_SEQUENCE]), headers["Nats-Subject"], found.data or b"", _time(headers["Nats-Time-Stamp"]))
 
     async def stream(
-        self, name: str, subjects: list[str], settings: Mapping[str, Any], *, make: bool = True
+        self, name: str, subjects: list[str], settings: Mapping[str, Any]
     ) -> tuple[str, int]:  # fmt: skip
-        """Its description, and the number of its last message. ``make``: with those settings, if it is not there."""
+        """Made with those settings if it is not there; its description, and the number of its last message."""
         said = {"name": name, "subjects": subjects, "storage": "file", "allow_direct": True, **settings}
         found = await self._asked(f"STREAM.INFO.{name}", {})
-        if make and found.get("error", {}).get("err_code") == _NO_STREAM:
+        if found.get("error", {}).get("err_code") == _NO_STREAM:
             found = await self._asked(f"STREAM.CREATE.{name}", said)
             if found.get("error", {}).get("err_code") == _STREAM_EXISTS:  # another one was faster
                 found = await self._asked(f"STREAM.INFO.{name}", {})

@@ -30,15 +30,19 @@ class Log:
         """See Link."""
         self._link.when_back(hear)
 
-    async def ready(self, *, make: bool = True) -> tuple[str, int]:
+    async def ready(self) -> tuple[str, int]:
         """Its identity, and the number of its last record. It is made where there is none; nothing is ever taken out of it."""
         ident = uuid.uuid4().hex
         settings = {"description": ident, "max_msgs": -1, "discard": "new", "deny_delete": True, "deny_purge": True}
-        found = await self._link.stream(self._name, [f"{self._name}.>"], settings, make=make)
+        found = await self._link.stream(self._name, [f"{self._name}.>"], settings)
+        await self.listen()
+        return found
+
+    async def listen(self) -> None:
+        """From now on news are heard."""
         if not self._listening:
             await self._link.listen(f"{self._name}.>", self._told)
             self._listening = True
-        return found
 
     async def append(self, record: Record, timeout: float) -> int:
         """Sent again, under the same id, until the server has said that it has it.

@@ -67,7 +67,6 @@ def _given(broker: Broker) -> dict[str, list[tuple[str, str]]]:
         ],
         CONSOLES: [
             *asks,
-            ("service", f"$JS.API.STREAM.INFO.{broker.log}"),
             ("service", f"$JS.API.DIRECT.GET.{broker.log}"),
             ("stream", f"{broker.log}.>"),
             ("stream", key(broker.beats, "*")),
@@ -92,7 +91,7 @@ def _agent(broker: Broker, agent: Agent) -> tuple[list[str], list[str]]:
 
 
 def _console(broker: Broker) -> tuple[list[str], list[str]]:
-    reads = [f"$JS.API.STREAM.INFO.{broker.log}", f"$JS.API.DIRECT.GET.{broker.log}"]
+    reads = [f"$JS.API.DIRECT.GET.{broker.log}"]
     asks = [f"{broker.prefix}.ask", f"{broker.prefix}.ask.*"]
     return [*asks, *reads], [f"{inbox(CONSOLES)}.>", f"{broker.log}.>", key(broker.beats, "*")]
 

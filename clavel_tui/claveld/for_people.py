@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.problems import ProblemError
+from clavel_tui.claveld.replica import Replica
 from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.who import Claveld, Operator, Viewer
-from clavel_tui.domain.agent import AgentState, Order, RefState, Said
+from clavel_tui.domain.agent import AgentState, LogState, Order, RefState, Said
 from clavel_tui.domain.deployment import Recorded, RefMove
 from clavel_tui.domain.operation import Event, Operation
 from clavel_tui.domain.text import clean
@@ -99,6 +100,17 @@ async def unpin(claveld: Claveld, who: Operator, name: Name, said: Move) -> RefS
 async def deployments(claveld: Claveld, _: Viewer, name: str = "", limit: Limit = 200) -> list[Recorded]:
     """What was evaluated, the newest first."""
     return await claveld.deployments.deployments(name, limit)
+
+
+@router.get("/log", tags=["events"])
+async def log(request: Request, claveld: Claveld, _: Viewer) -> LogState:
+    """The log that several claveld share, where there is a bus."""
+    replica: Replica | None = request.app.state.replica
+    if replica is None:
+        raise ProblemError(404, "this claveld has no [nats]", "GET /v1/events tells what happens")
+    if not replica.ident:
+        raise ProblemError(503, f"the bus does not answer: {replica.trouble}")
+    return LogState(id=replica.ident, seq=claveld.logged)
 
 
 @router.get("/agents", tags=["agents"])

@@ -165,6 +165,13 @@ class AgentState(Model):
 _ORDER = (Phase.IDLE, Phase.APPLYING, Phase.HELD, Phase.QUARANTINED, Phase.FAILED)
 
 
+class LogState(Model):
+    """The log that several claveld share: which it is, and up to which record the one that says so has carried it out."""
+
+    id: str
+    seq: int
+
+
 class Pin(Model):
     """A ref that evaluations leave where it is: by whom, when and why."""
 

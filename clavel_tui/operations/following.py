@@ -31,9 +31,9 @@ class Following:
         Raises:
             ClaveldError: the broker, or every claveld, is away.
         """
-        ident, last = await self._claveld.ready()
-        if await self._applied.said("log") != ident or await self._applied.cursor() > last:
-            await self._applied.begin_at(ident, last)
+        log = await self._claveld.ready()
+        if await self._applied.said("log") != log.id:
+            await self._applied.begin_at(log.id, log.seq)
         if not self._listening:
             await self._claveld.listen(self._heard)
             self._listening = True

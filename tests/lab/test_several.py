@@ -71,7 +71,7 @@ class Several(Pull):
             link = Link(self.broker("claveld"), "test", inbox(CLAVELD))
             async with link.opened():
                 await link.ready()
-                return {name: await link.stream(name, [], {}, make=False) for name in ("clavel-log", "KV_clavel-refs")}
+                return {name: await link.stream(name, [], {}) for name in ("clavel-log", "KV_clavel-refs")}
 
         return asyncio.run(asked())
 
