@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from typing import Any
 
@@ -72,7 +73,12 @@ async def test_an_application_that_fails_has_answered(caplog: pytest.LogCaptureF
     async def fails() -> None:
         raise ZeroDivisionError
 
-    reply = await ask(app, Question(method="GET", path="/fails"))
+    log = logging.getLogger("uvicorn.error")  # which uvicorn, where another test has started it, keeps from the root's handlers
+    log.addHandler(caplog.handler)
+    try:
+        reply = await ask(app, Question(method="GET", path="/fails"))
+    finally:
+        log.removeHandler(caplog.handler)
     assert reply.status == 500
     assert "GET /fails" in caplog.text
 
