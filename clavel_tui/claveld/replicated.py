@@ -101,5 +101,8 @@ class ReplicatedDeployments(Deployments):
             RefusedError: another claveld has evaluated that source since this evaluation began.
         """
         basis = self._began.pop(evaluation.source.name, self._replica.cursor)
+        if not await self.is_news(evaluation, deployments, operator):  # once an hour: the log keeps what it is told for good
+            await self.looked(evaluation)
+            return
         said = Evaluated(basis=basis, evaluation=evaluation, deployments=tuple(deployments), operator=operator, why=why)
         await self._replica.propose(said)

@@ -16,6 +16,11 @@ _EVALUATED = """INSERT INTO evaluations (deployment, at, operator, source, url, 
     SELECT 1 FROM (SELECT * FROM evaluations WHERE deployment = ? ORDER BY seq DESC LIMIT 1)
     WHERE (operator, source, url, revision, dirty, nix) = (?,?,?,?,?,?) AND at > ?)"""
 
+_SAME = """SELECT 1 FROM refs r JOIN (SELECT * FROM evaluations WHERE deployment = ? ORDER BY seq DESC LIMIT 1) e
+    ON e.deployment = r.deployment WHERE r.name = ?
+    AND (e.operator, e.source, e.url, e.revision, e.dirty, e.nix) = (?,?,?,?,?,?) AND e.at > ?"""
+_LOOKED = "INSERT INTO sources VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET at=excluded.at, body=excluded.body"
+
 
 class Deployments:
     """The tables of evaluation in one database."""
@@ -51,10 +56,18 @@ class Deployments:
                 "INSERT INTO ref_moves (name, deployment, before, at, operator, why) VALUES (?,?,?,?,?,?)",
                 [(*move, at, operator, why) for move in moves],
             )
-            await write.execute(
-                "INSERT INTO sources VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET at=excluded.at, body=excluded.body",
-                (evaluation.source.name, at, evaluation.model_dump_json()),
-            )
+            await write.execute(_LOOKED, (evaluation.source.name, at, evaluation.model_dump_json()))
+
+    async def is_news(self, evaluation: Evaluation, deployments: Sequence[Deployment], operator: str) -> bool:
+        """Recording it would change more than when the source was looked at last."""
+        lock = evaluation.lock
+        said = (operator, evaluation.source.name, lock.url, lock.revision, int(lock.dirty), lock.nix)
+        return not all([await self._db.rows(_SAME, (d.id, d.name, *said, self._now() - AGAIN_S)) for d in deployments])
+
+    async def looked(self, evaluation: Evaluation) -> None:
+        """The source was looked at, and nothing of it is news."""
+        async with self._db.transaction() as write:
+            await write.execute(_LOOKED, (evaluation.source.name, self._now(), evaluation.model_dump_json()))
 
     async def heads(self) -> dict[str, Head]:
         """Of every name, with all that it has pointed to."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clavel_tui.domain.deployment import Deployment, Specification, Template, differences, full_name
 from clavel_tui.domain.source import Evaluation, Lock, Source
 from clavel_tui.history import MIGRATIONS
-from clavel_tui.history.deployments import Deployments
+from clavel_tui.history.deployments import AGAIN_S, Deployments
 from clavel_tui.store import Database
 
 SOURCE = Source(name="main", url="/repository")
@@ -138,3 +138,26 @@ def test_whatever_is_evaluated_deployments_stay_and_refs_point_to_one(steps: lis
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(run(Path(folder) / "j.db"))
+
+
+async def test_what_was_evaluated_again_to_the_same_is_no_news_for_a_day(tmp_path: Path) -> None:
+    database = await Database.open(tmp_path / "j.db", MIGRATIONS)
+    now = 1000.0
+    deployments = Deployments(database, lambda: now)
+    both = [deployment(), deployment("beryl")]
+    assert await deployments.is_news(evaluation(), both, "claveld")
+    await deployments.record(evaluation(), both, "claveld", "")
+    before = await database.rows("SELECT * FROM evaluations")
+    assert not await deployments.is_news(evaluation(), both, "claveld")
+    now += 3600
+    await deployments.looked(evaluation())
+    assert (await deployments.sources())["main"][0] == now
+    await deployments.record(evaluation(), both, "claveld", "")
+    assert await database.rows("SELECT * FROM evaluations") == before  # as recording it would have it
+    assert await deployments.is_news(evaluation("r2"), both, "claveld")
+    assert await deployments.is_news(evaluation(), both, "ann")
+    assert await deployments.is_news(evaluation(), [*both, deployment("coral")], "claveld")
+    assert await deployments.is_news(evaluation(), [deployment(text="b")], "claveld")
+    now += AGAIN_S
+    assert await deployments.is_news(evaluation(), both, "claveld")
+    await database.close()

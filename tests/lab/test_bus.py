@@ -338,6 +338,16 @@ async def test_an_evaluation_that_another_one_has_overtaken_is_dropped(server: S
         assert [row[1] for row in a.tables()["deployments"]] == ["amber"]
 
 
+async def test_a_source_that_is_looked_at_again_fills_no_log(server: Server, tmp_path: Path) -> None:
+    async with claveld(tmp_path / "a.db", server.broker) as a:
+        await a.deployments.record(evaluation(), [deployment()], "claveld", "")
+        for _ in range(3):
+            await a.deployments.record(evaluation(), [deployment()], "claveld", "")
+        assert a.replica.cursor == 1
+        await a.deployments.record(evaluation("r2"), [deployment()], "claveld", "")
+        assert a.replica.cursor == 2
+
+
 async def test_a_record_that_is_not_understood_is_not_passed_over(server: Server, tmp_path: Path) -> None:
     async with claveld(tmp_path / "a.db", server.broker) as a:
         await a.agents.add(AMBER, "ann")
