@@ -42,17 +42,16 @@ class Following:
     def _heard(self, agent: str) -> None:
         self._seen[agent] = time.time()
 
-    async def news(self, timeout: float) -> bool:
-        """Reads what there is; whether there was anything within ``timeout`` seconds.
+    async def news(self, timeout: float) -> None:
+        """Reads what there is, and what comes within ``timeout`` seconds.
 
         Raises:
             ClaveldError: the broker, or every claveld, is away; or a record is not understood.
         """
-        if not (read := await self._read()):
+        if not await self._read():
             await self._claveld.log.news(timeout)
-            read = await self._read()
+            await self._read()
         self._see()
-        return read
 
     async def _read(self) -> bool:
         first = cursor = await self._applied.cursor()

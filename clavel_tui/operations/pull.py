@@ -85,8 +85,8 @@ class Pull:
             return 0
         if not begun:
             await following.begin()
-        elif not await following.news(SEEN_S):
-            await self._parts.clock.sleep(0)
+        else:
+            await following.news(SEEN_S)
         self._watch.agents(by_unit(list(following.states.values())))
         return 1
 
