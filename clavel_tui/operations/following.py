@@ -24,6 +24,10 @@ class Following:
         self.states: dict[str, AgentState] = {}
         self._seen: dict[str, float] = {}
         self._listening = False
+        self._cursor = 0
+        """Of this console: another one may have read further into the journal that they share."""
+        self._wanted = 0
+        """A record behind which all agents are to be asked for anew."""
 
     async def begin(self) -> None:
         """Where it was left; at its end where this console has never read it, or another one.
@@ -37,6 +41,7 @@ class Following:
         if not self._listening:
             await self._claveld.listen(self._heard)
             self._listening = True
+        self._cursor = await self._applied.cursor()
         await self._ask(0)
 
     def _heard(self, agent: str) -> None:
@@ -54,18 +59,19 @@ class Following:
         self._see()
 
     async def _read(self) -> bool:
-        first = cursor = await self._applied.cursor()
-        wanted = 0
-        while found := await self._claveld.log.following(cursor):
-            cursor, record = found
-            await self._keep(cursor, record)
+        first = self._cursor
+        while found := await self._claveld.log.following(self._cursor):
+            seq, record = found
+            await self._keep(seq, record)
+            self._cursor = seq
             if isinstance(record.what, Reported):
                 self._report(record.what.report, record.at)
             else:
-                wanted = cursor
-        if wanted:
-            await self._ask(wanted)
-        return cursor != first
+                self._wanted = seq
+        if self._wanted:
+            await self._ask(self._wanted)
+            self._wanted = 0
+        return self._cursor != first
 
     async def _keep(self, seq: int, record: Record) -> None:
         """In the journal, with its number. Another console of this journal may have been faster."""

@@ -14,11 +14,14 @@ from pathlib import Path
 import pytest
 
 from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.following import FollowingClient
 from clavel_tui.bus.link import Link
 from clavel_tui.bus.listening import ListeningClient
 from clavel_tui.bus.log import Log
 from clavel_tui.bus.records import Record, Registered
 from clavel_tui.bus.wanted import Ordering, Wanted
+from clavel_tui.claveld.app import make_app
+from clavel_tui.claveld.by_nats import Asking
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.lease import LEASE_S, RENEW_S, Lease
 from clavel_tui.claveld.replica import Replica
@@ -29,8 +32,10 @@ from clavel_tui.domain.broker import Broker, key
 from clavel_tui.domain.errors import AwayError, MovedError, RefusedError
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import REPORTS_KEPT, Agents
+from clavel_tui.history.applied import Applied
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
+from clavel_tui.operations.following import Following
 from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
@@ -477,3 +482,37 @@ async def test_a_server_that_is_away_is_said_and_ends_nothing(server: Server) ->
         assert (await agent.deployment("amber")).deployment == deployment()
         with pytest.raises(ClaveldError, match="no claveld answers"):
             await agent.report(report(1))
+
+
+async def test_two_consoles_of_one_journal_see_the_same_and_keep_it_once(server: Server, tmp_path: Path) -> None:
+    """Two terminals of one person: whoever reads a record first has it in the journal, and both show it."""
+    async with claveld(tmp_path / "a.db", server.broker) as a, linked(server.broker) as link:
+        coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents)
+        coordinator.log_cursor = lambda: a.replica.cursor
+        a.replica.heard, a.replica.anew = coordinator.reported, coordinator.forget
+        app = make_app(coordinator, None, None)  # type: ignore[arg-type]
+        app.state.replica = a.replica
+        await Asking(app, link).begin()
+        await a.agents.add(AMBER, "ann")
+        token = await a.agents.new_token("desk", Role.VIEWER)
+        await coordinator.look()
+        looking = asyncio.create_task(coordinator.keep_up())
+        journal = await Database.open(tmp_path / "console.db", MIGRATIONS)
+        clients = [FollowingClient(Link(server.broker, f"c{number}"), lambda: token, "test") for number in range(2)]
+        async with clients[0].opened(), clients[1].opened():
+            consoles = [Following(client, Applied(journal)) for client in clients]
+            for console in consoles:
+                await console.begin()
+            for number in range(5):
+                await a.agents.report(report(number, text=f"number {number}"))
+            await a.agents.tell("amber", Order.HOLD, "ann")
+            await consoles[0].news(2)
+            await consoles[1].news(2)
+            for console in consoles:
+                state = console.states["amber"]
+                assert (state.reports[0].report.text, state.told) == ("number 4", Told(order=Order.HOLD, number=1))
+            texts = [row[0] for row in await journal.rows("SELECT text FROM events ORDER BY seq")]
+            assert texts == [*(f"amber: idle: number {number}" for number in range(5)), "told to hold: ann"]
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await journal.close()
