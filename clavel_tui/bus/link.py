@@ -161,6 +161,14 @@ class Link:
             raise ClaveldError(f"{self.broker.url} cannot be reached: {self._trouble}")
         return self._client
 
+    async def _request(self, subject: str, data: bytes, timeout: float, headers: dict[str, str] | None = None) -> Msg:
+        """nats-py waits with asyncio.wait_for, which up to Python 3.11 forgets a cancellation that comes with the answer."""
+        found: Msg = await self._there().request(subject, data, timeout, headers=headers or None)
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise asyncio.CancelledError
+        return found
+
     # ---- what the server keeps
 
     async def append(self, subject: str, data: bytes, ident: str = "", expected: int | None = None) -> int:
@@ -176,7 +184,7 @@ class Link:
         if expected is not None:
             headers["Nats-Expected-Last-Subject-Sequence"] = str(expected)
         with self._errors():
-            said = json.loads((await self._there().request(subject, data, ANSWER_S, headers=headers or None)).data)
+            said = json.loads((await self._request(subject, data, ANSWER_S, headers)).data)
         if error := said.get("error"):
             text = f"{self.broker.url} refuses {subject}: {clean(str(error.get('description')), 200)}"
             raise (OvertakenError if error.get("err_code") == _WRONG_LAST else ClaveldError)(text)
@@ -197,7 +205,7 @@ class Link:
 
     async def _read(self, subject: str, asked: bytes) -> Message | None:
         with self._errors():
-            found: Msg = await self._there().request(subject, asked, ANSWER_S)
+            found = await self._request(subject, asked, ANSWER_S)
         headers = found.headers or {}
         if _SEQUENCE not in headers:
             if headers.get("Status") == "404":
@@ -221,7 +229,7 @@ class Link:
 
     async def _asked(self, what: str, said: dict[str, Any]) -> dict[str, Any]:
         with self._errors():
-            found = await self._there().request(f"$JS.API.{what}", json.dumps(said).encode() if said else b"", ANSWER_S)
+            found = await self._request(f"$JS.API.{what}", json.dumps(said).encode() if said else b"", ANSWER_S)
         answer: dict[str, Any] = json.loads(found.data)
         return answer
 
@@ -262,7 +270,7 @@ class Link:
     async def ask(self, subject: str, data: bytes, timeout: float) -> bytes:
         """What one of those who serve it answers."""
         with self._errors():
-            found: Msg = await self._there().request(subject, data, timeout)
+            found = await self._request(subject, data, timeout)
         return found.data
 
     @contextlib.contextmanager

@@ -516,3 +516,20 @@ async def test_two_consoles_of_one_journal_see_the_same_and_keep_it_once(server:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         await journal.close()
+
+
+async def test_who_reads_can_be_stopped_at_any_moment(server: Server) -> None:
+    """Also at the very moment at which an answer comes: a claveld that could not be stopped would be killed."""
+
+    async def read(link: Link) -> None:
+        while True:
+            await link.following("clavel-log", 0)
+
+    async with linked(server.broker) as link:
+        await link.stream("clavel-log", ["clavel-log.>"], {})
+        for _ in range(300):
+            task = asyncio.create_task(read(link))
+            await asyncio.sleep(random.uniform(0, 0.003))
+            task.cancel()
+            done, _ = await asyncio.wait([task], timeout=1)
+            assert done
