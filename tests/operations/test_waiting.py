@@ -75,6 +75,10 @@ class Scene:
 
         self.carrier.track(operation.id, plan.request.unit, carried())
 
+    async def carried(self) -> None:
+        """All that was taken up until now; what nobody carries any more is left as it is."""
+        await asyncio.gather(*self.carrier._runs.values())
+
     async def put_off(self, **more: Any) -> str:  # noqa: ANN401
         request = DEPLOY.model_copy(update={"release": "h1@aaaa1111", **more})
         return await self.waiting.put_off(Plan(request=DEPLOY, title="deploy h1", refusal="away", when_back=request), "why")
@@ -108,7 +112,7 @@ async def test_it_waits_until_the_unit_was_seen_and_is_taken_up_once(scene: Scen
     scene.back()
     for _ in range(3):
         await scene.waiting.take_up()
-    await scene.carrier.settle_open()
+    await scene.carried()
     assert scene.taken == ["h1@aaaa1111"]
     assert (await scene.of(ident)).state is State.RUNNING
 
@@ -129,7 +133,7 @@ async def test_a_newer_one_takes_its_place(scene: Scene) -> None:
     )
     scene.back()
     await scene.waiting.take_up()
-    await scene.carrier.settle_open()
+    await scene.carried()
     assert scene.taken == ["h1@bbbb2222"]
     assert (await scene.of(second)).state is State.RUNNING
 
@@ -216,7 +220,7 @@ async def test_any_console_takes_up_what_another_one_put_off(scene: Scene) -> No
     scene.back()
     await scene.carrier.reconcile()  # which settles what died, and leaves alone what only waits
     await scene.waiting.take_up()
-    await scene.carrier.settle_open()
+    await scene.carried()
     assert scene.taken == ["h1@aaaa1111"]
 
 
