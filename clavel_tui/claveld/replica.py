@@ -92,8 +92,8 @@ class Replica:
         await self.catch_up()
 
     async def _sure(self) -> None:
-        """Sees again that they belong together, where that may have changed."""
-        if self._unsure:
+        """Sees that they belong together, where that may have changed or was never seen: nothing is carried out before."""
+        if self._unsure or not self._begun:
             self._unsure = False
             try:
                 await self._begin()
