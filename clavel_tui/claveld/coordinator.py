@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from clavel_tui.domain.agent import POLL_S, Agent, AgentState, RefState, Report, Role, Said, Told
+from clavel_tui.domain.agent import POLL_S, Agent, AgentState, RefState, Report, Role, Said, Told, latest
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.history import Journal, JournalError
@@ -265,9 +265,7 @@ class Coordinator:
 
     def reported(self, report: Report, received: float) -> None:
         """It is kept, by whoever it was sent to."""
-        others = [said for said in self.known.reports.get(report.agent, ()) if said.report.name != report.name]
-        said = Said(seq=0, received=received, report=report)
-        self.known.reports[report.agent] = tuple(sorted((*others, said), key=lambda one: one.report.name))
+        self.known.reports[report.agent] = latest(self.known.reports.get(report.agent, ()), report, received)
 
     async def roll_back(self, name: str, said: str, operator: str, why: str, expected: int | None) -> RefState:
         """To a Deployment that the journal recorded: ``said`` is its id or the beginning of it; empty is the last known good.

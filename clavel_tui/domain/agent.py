@@ -98,6 +98,12 @@ class Said(Model):
     report: Report
 
 
+def latest(reports: tuple[Said, ...], report: Report, received: float) -> tuple[Said, ...]:
+    """The last report of each ref, by its name, behind one more."""
+    others = [said for said in reports if said.report.name != report.name]
+    return tuple(sorted((*others, Said(seq=0, received=received, report=report)), key=lambda one: one.report.name))
+
+
 class Order(StrEnum):
     """What an operator tells an agent."""
 

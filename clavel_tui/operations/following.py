@@ -7,7 +7,7 @@ import time
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.following import FollowingClient
 from clavel_tui.bus.records import Record, Reported, told
-from clavel_tui.domain.agent import POLL_S, AgentState, Report, Said
+from clavel_tui.domain.agent import POLL_S, AgentState, Report, latest
 from clavel_tui.history.applied import Applied, DoneError
 from clavel_tui.history.journal import append
 
@@ -89,10 +89,7 @@ class Following:
         state = self.states.get(report.agent)
         if state is None:
             return
-        others = [said for said in state.reports if said.report.name != report.name]
-        said = Said(seq=0, received=at, report=report)
-        reports = tuple(sorted((*others, said), key=lambda one: one.report.name))
-        self.states[report.agent] = state.model_copy(update={"reports": reports})
+        self.states[report.agent] = state.model_copy(update={"reports": latest(state.reports, report, at)})
         self._seen[report.agent] = max(at, self._seen.get(report.agent, 0.0))
 
     def _see(self) -> None:
