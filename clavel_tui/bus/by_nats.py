@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from email.message import Message as Headers
@@ -14,11 +13,10 @@ from pydantic import ConfigDict, Field
 
 from clavel_tui.bus.claveld import NOT_UNDERSTOOD, WELL, Claveld, ClaveldError, Said, detail
 from clavel_tui.bus.link import Link, NobodyError
+from clavel_tui.bus.packing import pack, unpack
 from clavel_tui.domain.model import Model
 from clavel_tui.domain.text import clean
 
-SHORT, BYTES, UNPACKED = 16 * 1024, 1_000_000, 64 * 1024 * 1024
-"""Of one message: compressed where it is longer than the first; never longer than the second, compressed; nor unpacked."""
 AT = "clavel-at"
 """The header that says where the claveld that has answered is asked again."""
 
@@ -46,16 +44,7 @@ class Reply(Model):
 
 def packed(said: Question | Reply) -> bytes:
     """As it is sent."""
-    data = said.model_dump_json().encode()
-    return zlib.compress(data, 1) if len(data) > SHORT else data
-
-
-def unpacked(data: bytes, most: int = UNPACKED) -> bytes:
-    """What was sent, up to so many bytes. Raises ValueError: it is not what it should be."""
-    try:
-        return data if data.startswith(b"{") else zlib.decompressobj().decompress(data, most)
-    except zlib.error as error:
-        raise ValueError(str(error)) from error
+    return pack(said.model_dump_json().encode())
 
 
 class ByNats(Claveld):
@@ -79,7 +68,7 @@ class ByNats(Claveld):
         await self._link.ready(timeout)
         said = Question(method=method, path=path, headers={**who, **headers}, body=(body or b"").decode())
         try:
-            reply = Reply.model_validate_json(unpacked(await self._answer(packed(said), timeout)))
+            reply = Reply.model_validate_json(unpack(await self._answer(packed(said), timeout)))
         except ValueError as error:
             raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", NOT_UNDERSTOOD) from error
         self._at = reply.headers.get(AT, "")

@@ -5,12 +5,12 @@ Every claveld carries out the same records in the same order, and so comes to th
 
 from __future__ import annotations
 
-import zlib
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from clavel_tui.bus.claveld import NOT_UNDERSTOOD, ClaveldError
+from clavel_tui.bus.packing import BYTES, pack, unpack
 from clavel_tui.domain.agent import Agent, Order, Report, Role
 from clavel_tui.domain.deployment import Deployment, full_name
 from clavel_tui.domain.errors import RefusedError
@@ -18,12 +18,6 @@ from clavel_tui.domain.model import Model
 from clavel_tui.domain.source import Evaluation
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Name
-
-BYTES = 1_000_000
-"""Of one record as it is sent: a NATS server takes a MiB at once, unless it was told otherwise."""
-SHORT = 16 * 1024
-"""Up to this it is sent as it is; what is longer, an evaluation of many units, is compressed."""
-UNPACKED = 64 * 1024 * 1024
 
 
 class _Said(Model):
@@ -157,7 +151,7 @@ def packed(record: Record) -> bytes:
         RefusedError: it is longer than a server takes.
     """
     data = record.model_dump_json(by_alias=True).encode()
-    data = zlib.compress(data) if len(data) > SHORT else data
+    data = pack(data)
     if len(data) > BYTES:
         text = f"{record.subject} takes {len(data)} bytes, and a NATS server takes {BYTES}"
         raise RefusedError(text, "evaluate fewer units at once")
@@ -167,8 +161,8 @@ def packed(record: Record) -> bytes:
 def read(seq: int, data: bytes) -> Record:
     """Raises ClaveldError: it is none, or one of a newer claveld. It is not passed over: what follows may rest on it."""
     try:
-        return _RECORD.validate_json(data if data.startswith(b"{") else zlib.decompressobj().decompress(data, UNPACKED))
-    except (ValidationError, zlib.error) as error:
+        return _RECORD.validate_json(unpack(data))
+    except ValueError as error:
         text = f"record {seq} of the log is not understood: {clean(str(error), 200)}; a newer claveld wrote it, perhaps"
         raise ClaveldError(text, NOT_UNDERSTOOD) from error
 

@@ -9,8 +9,9 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message
 
-from clavel_tui.bus.by_nats import AT, BYTES, Question, Reply, packed, refusal, unpacked
+from clavel_tui.bus.by_nats import AT, Question, Reply, packed, refusal
 from clavel_tui.bus.link import Link
+from clavel_tui.bus.packing import BYTES, unpack
 from clavel_tui.claveld.limits import FACTS_BYTES
 
 QUEUE = "claveld"
@@ -33,7 +34,7 @@ class Asking:
     async def answered(self, data: bytes) -> bytes:
         """One question."""
         try:
-            question = Question.model_validate_json(unpacked(data, FACTS_BYTES * 2))  # nobody has shown a token yet
+            question = Question.model_validate_json(unpack(data, FACTS_BYTES * 2))  # nobody has shown a token yet
         except ValueError:
             return packed(refusal(422, "this is no question that is understood"))
         reply = await ask(self._app, question)

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.packing import BYTES, SHORT
 from clavel_tui.bus.records import (
-    BYTES,
-    SHORT,
     Evaluated,
     Ordered,
     Pointed,

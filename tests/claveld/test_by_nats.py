@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from clavel_tui.bus.by_nats import Question, Reply, packed, unpacked
+from clavel_tui.bus.by_nats import Question, Reply, packed
 from clavel_tui.bus.link import Link
+from clavel_tui.bus.packing import unpack
 from clavel_tui.claveld.by_nats import Asking, ask
 from clavel_tui.domain.broker import Broker
 from tests.claveld.conftest import Claveld
@@ -23,7 +24,7 @@ def asking(claveld: Claveld) -> Asking:
 
 
 async def asked(asking: Asking, said: Question | bytes) -> tuple[int, Any]:
-    reply = Reply.model_validate_json(unpacked(await asking.answered(said if isinstance(said, bytes) else packed(said))))
+    reply = Reply.model_validate_json(unpack(await asking.answered(said if isinstance(said, bytes) else packed(said))))
     return reply.status, json.loads(reply.body) if reply.body else None
 
 
@@ -59,7 +60,7 @@ async def test_what_is_no_question_is_answered(asking: Asking, data: bytes) -> N
     assert (status, said["detail"]) == (422, "this is no question that is understood")
 
 
-async def test_what_unpacks_to_far_too_much_is_not_unpacked(asking: Asking) -> None:
+async def test_what_unpacks_to_far_too_much_is_not_unpack(asking: Asking) -> None:
     bomb = zlib.compress(b'{"path": "/' + b"x" * 50_000_000 + b'", "method": "GET"}', 9)
     assert len(bomb) < 100_000
     status, _ = await asked(asking, bomb)
