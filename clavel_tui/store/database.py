@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,8 +22,23 @@ if TYPE_CHECKING:
 else:
     Connection = object
 
-_BUSY_MS = 10_000
+_BUSY_S = 10.0
+_AGAIN_S = 0.02
 Row = Sequence[Any]
+
+
+async def _use_log(connection: Connection) -> None:
+    """Turns on the write-ahead log. SQLite waits for nobody there: where another one does so just now, it fails at once."""
+    until = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            await connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            await asyncio.sleep(_AGAIN_S)
+        else:
+            return
 
 
 class Database:
@@ -53,14 +69,15 @@ class Database:
         async with contextlib.AsyncExitStack() as until_open:
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                connection, reader = (aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_MS / 1000) for _ in range(2))
+                connection, reader = (aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_S) for _ in range(2))
                 await until_open.enter_async_context(connection)
                 await until_open.enter_async_context(reader)
             except (OSError, sqlite3.Error) as error:
                 raise StoreError(f"the database {path} cannot be opened: {error}", "name another file with --db") from error
             try:
+                await _use_log(connection)
                 # FULL: an intent that was lost with the workstation's power would not be an intent before the effect.
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}"):
+                for pragma in ("synchronous=FULL", "foreign_keys=ON"):
                     await connection.execute(f"PRAGMA {pragma}")
                 await migrate(connection, migrations)
                 await reader.execute("PRAGMA query_only=ON")

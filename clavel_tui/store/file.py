@@ -69,6 +69,7 @@ def _marks(path: Path, name: Path) -> tuple[int, int]:
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            connection.execute("BEGIN")  # one moment of it: another one may be making its tables
             version, application, tables = (connection.execute(question).fetchone()[0] for question in _MARKS)
     except sqlite3.OperationalError as error:
         raise StoreError(

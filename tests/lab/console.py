@@ -36,6 +36,7 @@ class Answer:
 
     @property
     def json(self) -> Any:  # noqa: ANN401  whatever the command printed
+        assert self.out, f"{' '.join(self.words)} printed nothing: {self.err}"
         return json.loads(self.out)
 
     @property

@@ -106,6 +106,7 @@ async def test_two_come_to_the_same_and_a_third_that_joins_later_too(server: Ser
         await a.agents.add(AMBER, "ann")
         token = await b.agents.new_token("amber", Role.AGENT)
         await a.deployments.record(evaluation(), [first], "claveld", "evaluated")
+        await b.caught_up(a)
         await b.deployments.record(evaluation(), [second], "claveld", "evaluated")
         seen = await b.refs.one("amber")
         assert seen

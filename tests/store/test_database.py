@@ -100,6 +100,16 @@ async def test_two_that_migrate_at_once(file: Path) -> None:
         await database.close()
 
 
+async def test_another_one_is_just_making_the_file(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.2, other.close).start()
+    database = await Database.open(file, (ONE,))
+    assert await database.rows("PRAGMA journal_mode") == [("wal",)]
+    await database.close()
+
+
 async def test_a_newer_file(file: Path) -> None:
     await made(file, ONE, TWO)
     error = await refused(file, ONE)
