@@ -116,6 +116,7 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
     from clavel_tui.history.deployments import Deployments
     from clavel_tui.history.mutes import Mutes
     from clavel_tui.history.refs import Refs
+    from clavel_tui.history.sources import Sources
     from clavel_tui.nix import Evaluator
     from clavel_tui.operations import InProcessFleet
     from clavel_tui.operations.parts import Clock, Parts
@@ -134,6 +135,7 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
     shared = Shared(link, database, name) if link else None
     deployments = shared.deployments if shared else Deployments(database, time.time)
     refs, agents = (shared.refs, shared.agents) if shared else (Refs(database), Agents(database))
+    sources = shared.sources if shared else Sources(database)
     journal = Journal(database, name, time.time)
     parts = Parts(
         fleet=fleet,
@@ -147,7 +149,8 @@ async def opened(config: Config, fleet: Fleet) -> AsyncIterator[tuple[Coordinato
         clock=Clock(time.time),
         origin=origin,
         runner_name=name,
+        kept=sources,
         is_alive=is_alive,
     )
     async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine, link.opened() if link else nullcontext():
-        yield Coordinator(journal, deployments, refs, agents, time.time), engine, shared
+        yield Coordinator(journal, deployments, refs, agents, sources), engine, shared

@@ -15,7 +15,7 @@ from clavel_tui.domain.agent import Agent, Order, Report, Role
 from clavel_tui.domain.deployment import Deployment, full_name
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.model import Model
-from clavel_tui.domain.source import Evaluation
+from clavel_tui.domain.source import Evaluation, Source, SourcePin
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Name
 
@@ -112,6 +112,37 @@ class TokensRevoked(_Said):
     role: Role
 
 
+class SourceAdded(_Said):
+    """A Source beside those of fleet.toml."""
+
+    kind: Literal["source"] = "source"
+    source: Source
+
+
+class SourceRemoved(_Said):
+    """One that was added."""
+
+    kind: Literal["source-removed"] = "source-removed"
+    name: Name
+    operator: str
+
+
+class SourcePinned(_Said):
+    """A Source stays at a revision."""
+
+    kind: Literal["source-pin"] = "source-pin"
+    name: Name
+    pin: SourcePin
+
+
+class SourceUnpinned(_Said):
+    """A Source follows its reference again."""
+
+    kind: Literal["source-unpin"] = "source-unpin"
+    name: Name
+    operator: str
+
+
 class Reported(_Said):
     """What an agent has said."""
 
@@ -119,9 +150,10 @@ class Reported(_Said):
     report: Report
 
 
+SourceTold = SourceAdded | SourceRemoved | SourcePinned | SourceUnpinned
 What = (
-    Seeded | Evaluated | Pointed | Unpinned | Registered | Removed | Ordered | TokenMade | TokensRevoked | Reported
-)  # fmt: skip
+    Seeded | Evaluated | Pointed | Unpinned | Registered | Removed | Ordered | TokenMade | TokensRevoked | Reported | SourceTold
+)
 
 
 class Record(_Said):
@@ -185,5 +217,19 @@ def told(record: Record) -> tuple[str, str, str]:
             return "agent", name, f"removed: {who}"
         case Ordered(name=name, order=order, operator=who):
             return "agent", name, f"told to {order.value}: {who}"
+        case SourceAdded() | SourceRemoved() | SourcePinned() | SourceUnpinned() as what:
+            return "source", "", _told_of_source(what)
         case what:
             return "token", "", f"{what.kind} of {getattr(what, 'name', '') or 'a claveld that was there before the log'}"
+
+
+def _told_of_source(what: SourceTold) -> str:
+    match what:
+        case SourceAdded(source=source):
+            return f"{source.name} was added: {source.url}, {source.added_by}"
+        case SourceRemoved(name=name, operator=who):
+            return f"{name} was removed: {who}"
+        case SourcePinned(name=name, pin=pin):
+            return f"{name} stays at {pin.revision[:12]}: {pin.operator}{f', {pin.why}' if pin.why else ''}"
+        case SourceUnpinned(name=name, operator=who):
+            return f"{name} follows its reference again: {who}"

@@ -16,6 +16,7 @@ from clavel_tui.history import Journal, JournalError
 from clavel_tui.history.agents import Agents, Holder, hashed
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
+from clavel_tui.history.sources import Sources
 
 EVENT = "*"
 """Who waits for any event of the journal."""
@@ -52,12 +53,21 @@ class Coordinator:
     """One journal's refs, agents and tokens, for those who ask over and over. ``wall``: the clock for people."""
 
     def __init__(
-        self, journal: Journal, deployments: Deployments, refs: Refs, agents: Agents, wall: Callable[[], float] = time.time
+        self,
+        journal: Journal,
+        deployments: Deployments,
+        refs: Refs,
+        agents: Agents,
+        sources: Sources,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.journal = journal
         self.deployments = deployments
         self.refs = refs
         self.agents = agents
+        self.sources = sources
+        self.sources_told: Callable[[], object] = lambda: None
+        """Called when somebody has told something of a Source."""
         self.wall = wall
         self.known = Known()
         self.seen: dict[str, float] = {}
@@ -118,6 +128,8 @@ class Coordinator:
         if first:
             news["reports"] = await self.agents.latest()
         self.known, self._seq, self._moved = replace(before, **news), seq, moved
+        if first or "source" in kinds:
+            self.sources_told()
         for key in self._waiting:
             if key == EVENT or "agents" in news or self._answers_differ(before, key):
                 self._wake(key)

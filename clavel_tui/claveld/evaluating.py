@@ -8,15 +8,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-from clavel_tui.domain.errors import ClavelError, RefusedError
+from clavel_tui.claveld.sources import must_know
+from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.outcome import GOOD, Outcome
+from clavel_tui.domain.source import Source, Trigger
 from clavel_tui.domain.unit import Fleet
 from clavel_tui.fleet.state import SourceState
 from clavel_tui.history import JournalError
 
 FAILED_S = 30.0
 """Behind an evaluation that failed, a network that was away, say; doubled each time."""
+STARTED = "claveld has started"
 AGAIN_S = 3600.0
 """Without a change: a file system that tells of none is looked at as well. What is known costs no evaluator."""
 
@@ -26,6 +29,10 @@ class Evaluator(Protocol):
 
     async def sources(self) -> Sequence[SourceState]:
         """See FleetClient."""
+        ...
+
+    async def standing(self) -> Sequence[Source]:
+        """See InProcessFleet."""
         ...
 
     def source_changes(self, source: str) -> AsyncIterator[None]:
@@ -64,7 +71,7 @@ class Alone:
 
 
 class Evaluations:
-    """The Sources of ``fleet``, as its files name them. ``begins`` is told each one that is about to be evaluated."""
+    """The Sources of ``fleet``, and what claveld was told of them. ``begins`` is told each one that is about to be evaluated."""
 
     def __init__(
         self, fleet: Fleet, evaluator: Evaluator, turn: Turn | None = None, begins: Callable[[str], object] = lambda _source: None
@@ -73,53 +80,81 @@ class Evaluations:
         self._evaluator = evaluator
         self._turn = turn or Alone()
         self._begins = begins
+        self._told = asyncio.Event()
 
     async def sources(self) -> Sequence[SourceState]:
         """What is known of each."""
         return await self._evaluator.sources()
 
     async def evaluate(self, source: str, reason: str) -> str:
-        """Begins an evaluation, and returns its operation's id. Only what the fleet's files name: a reference is code.
+        """Begins an evaluation, and returns its operation's id. Only of what has a name here: a reference is code.
 
         Raises:
-            RefusedError: the fleet's files name no such source.
+            RefusedError: neither the fleet's files nor `claveld source add` name such a source.
         """
-        if source not in {one.name for one in self.fleet.sources}:
-            known = ", ".join(one.name for one in self.fleet.sources)
-            raise RefusedError(f"there is no source {source}", f"there {'are ' + known if known else 'is none'} in fleet.toml")
+        must_know(await self.standing(), source)
         self._begins(source)
         return await self._evaluator.evaluate(source, reason)
 
+    async def standing(self) -> Sequence[Source]:
+        """All that there are now."""
+        return await self._evaluator.standing()
+
+    def look_again(self) -> None:
+        """Something was told of a Source."""
+        self._told.set()
+
     async def keep_evaluating(self) -> None:
         """Until cancelled. One source that cannot be watched or evaluated keeps no other from it."""
-        if not self.fleet.sources:
-            await asyncio.Event().wait()
+        kept: dict[Source, asyncio.Task[None]] = {}
+        why = STARTED
         async with asyncio.TaskGroup() as group:
-            for source in self.fleet.sources:
-                group.create_task(self._keep(source.name))
+            while True:
+                self._told.clear()
+                standing = await self._standing_now()
+                for gone in kept.keys() - {*standing}:
+                    kept.pop(gone).cancel()
+                for source in standing:
+                    if source not in kept:
+                        kept[source] = group.create_task(self._keep(source, why))
+                why = "claveld was told of it"
+                await self._told.wait()
 
-    async def _keep(self, source: str) -> None:
+    async def _standing_now(self) -> Sequence[Source]:
+        """A disk that cannot be read for a moment must not end it."""
+        while True:
+            with contextlib.suppress(JournalError):
+                return await self.standing()
+            await asyncio.sleep(FAILED_S)
+
+    async def _keep(self, source: Source, why: str) -> None:
         """Watched before it is evaluated: what is committed meanwhile is no change that nobody saw."""
+        on_request = source.on is Trigger.REQUEST
+        if on_request and why == STARTED:
+            return
         changed = asyncio.Event()
-        watcher = asyncio.create_task(self._watch(source, changed))
-        why, pause = "claveld has started", FAILED_S
+        watcher = asyncio.create_task(self._watch(source.name, changed)) if source.on is Trigger.CHANGE else None
+        pause = FAILED_S
         try:
             while True:
                 if not self._turn.held:
                     await self._turn.wait()
                     why = "no other claveld does"
                 changed.clear()
-                well = await self._once(source, why)
+                well = await self._once(source.name, why)
+                if on_request:
+                    return
                 pause = FAILED_S if well else min(pause * 2, AGAIN_S)
                 try:
-                    async with asyncio.timeout(AGAIN_S if well else pause):
+                    async with asyncio.timeout(source.every_minutes * 60 or AGAIN_S if well else pause):
                         await changed.wait()
                     why = "it changed"
                 except TimeoutError:
-                    why = "once in a while" if well else "it failed before"
+                    why = _on_time(source) if well else "it failed before"
         finally:
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
+            if watcher:
+                watcher.cancel()
+                await asyncio.gather(watcher, return_exceptions=True)
 
     async def _watch(self, source: str, changed: asyncio.Event) -> None:
         """A folder that cannot be watched (none are left, or it is gone for a moment) is tried again."""
@@ -134,8 +169,12 @@ class Evaluations:
         try:
             asked = time.time()
             operation = await self._evaluator.wait(await self.evaluate(source, why))
-            if operation.started < asked - 1:  # somebody else's, which had locked the revision before this one was there
+            if operation.started < asked:  # somebody else's, which had locked the revision before this one was there
                 operation = await self._evaluator.wait(await self.evaluate(source, why))
         except (ClavelError, JournalError):
             return False
         return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
+
+
+def _on_time(source: Source) -> str:
+    return f"each {source.every_minutes} min" if source.every_minutes else "once in a while"

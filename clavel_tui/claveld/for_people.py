@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from clavel_tui.claveld import sources as sources_told
+from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.problems import ProblemError
 from clavel_tui.claveld.replica import Replica
@@ -15,6 +17,7 @@ from clavel_tui.claveld.who import Claveld, Operator, Viewer
 from clavel_tui.domain.agent import AgentState, LogState, Order, RefState, Said
 from clavel_tui.domain.deployment import Recorded, RefMove
 from clavel_tui.domain.operation import Event, Operation
+from clavel_tui.domain.source import SourcePin
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import NAME, Unit
 from clavel_tui.fleet.news import FleetNews
@@ -22,6 +25,7 @@ from clavel_tui.fleet.state import SourceState
 
 router = APIRouter()
 Name = Annotated[str, Path(pattern=NAME)]
+SourceName = Annotated[str, Path(max_length=63)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 WAIT_MOST_S = 60.0
 
@@ -38,6 +42,13 @@ class Told(BaseModel):
     """What an agent is to do."""
 
     order: Order
+
+
+class Stay(BaseModel):
+    """``revision``: its beginning is enough; ``why`` is kept."""
+
+    revision: str = Field("", max_length=64, pattern=r"^[0-9a-f]*$")
+    why: str = Field("", max_length=300)
 
 
 class Begun(BaseModel):
@@ -166,9 +177,33 @@ async def sources(request: Request, _: Viewer) -> list[SourceState]:
 
 
 @router.post("/sources/{name}/evaluations", tags=["sources"], status_code=202)
-async def evaluate(request: Request, who: Operator, name: Annotated[str, Path(max_length=63)]) -> Begun:
+async def evaluate(request: Request, who: Operator, name: SourceName) -> Begun:
     """Evaluates a Source now; it builds nothing."""
     return Begun(operation=await _evaluations(request).evaluate(name, f"asked for by {who.name}"))
+
+
+@router.post("/sources/{name}/pin", tags=["sources"])
+async def pin_source(request: Request, claveld: Claveld, who: Operator, name: SourceName, said: Stay) -> SourceState:
+    """It stays at a revision that was evaluated here before: the last one, where none is said."""
+    pin = SourcePin(revision="", url="", at=claveld.wall(), operator=who.name, why=clean(said.why))
+    standing = await _evaluations(request).standing()
+    await sources_told.pin(claveld.sources, standing, name, said.revision, pin)
+    return await _source(request, claveld, name)
+
+
+@router.post("/sources/{name}/unpin", tags=["sources"])
+async def unpin_source(request: Request, claveld: Claveld, who: Operator, name: SourceName) -> SourceState:
+    """It follows its reference again."""
+    await sources_told.unpin(claveld.sources, await _evaluations(request).standing(), name, who.name)
+    return await _source(request, claveld, name)
+
+
+async def _source(request: Request, claveld: Coordinator, name: str) -> SourceState:
+    await claveld.look()
+    for state in await _evaluations(request).sources():
+        if state.source.name == name:
+            return state
+    raise ProblemError(404, f"there is no source {name}")
 
 
 @router.get("/operations", tags=["operations"])

@@ -20,6 +20,11 @@ from clavel_tui.bus.records import (
     Removed,
     Reported,
     Seeded,
+    SourceAdded,
+    SourcePinned,
+    SourceRemoved,
+    SourceTold,
+    SourceUnpinned,
     TokenMade,
     TokensRevoked,
     Unpinned,
@@ -32,6 +37,7 @@ from clavel_tui.history.agents import Agents
 from clavel_tui.history.applied import TABLES, Applied, DoneError
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
+from clavel_tui.history.sources import Sources
 from clavel_tui.store import Database
 
 ANSWER_S = 10.0
@@ -56,6 +62,7 @@ class Replica:
         self._agents = Agents(self._applied.stamping, self._at)
         self._refs = Refs(self._applied.stamping, self._at)
         self._deployments = Deployments(self._applied.stamping, self._at)
+        self._sources = Sources(self._applied.stamping, self._at)
         self._turn = asyncio.Lock()
         self._waiting: dict[str, asyncio.Event] = {}
         self.changed = asyncio.Event()
@@ -220,8 +227,21 @@ class Replica:
             case Seeded():
                 await self._applied.seed(what.table, what.columns, what.rows)
                 self.anew()
+            case SourceAdded() | SourceRemoved() | SourcePinned() | SourceUnpinned():
+                await self._do_source(what)
             case _:
                 await self._do_trust(what)
+
+    async def _do_source(self, what: SourceTold) -> None:
+        match what:
+            case SourceAdded():
+                await self._sources.add(what.source)
+            case SourceRemoved():
+                await self._sources.remove(what.name, what.operator)
+            case SourcePinned():
+                await self._sources.pin(what.name, what.pin)
+            case SourceUnpinned():
+                await self._sources.unpin(what.name, what.operator)
 
     async def _do_trust(self, what: Ordered | TokenMade | TokensRevoked) -> None:
         match what:

@@ -12,6 +12,10 @@ from clavel_tui.bus.records import (
     Registered,
     Removed,
     Reported,
+    SourceAdded,
+    SourcePinned,
+    SourceRemoved,
+    SourceUnpinned,
     TokenMade,
     TokensRevoked,
     Unpinned,
@@ -19,10 +23,11 @@ from clavel_tui.bus.records import (
 from clavel_tui.claveld.replica import Replica
 from clavel_tui.domain.agent import Agent, Order, Report, Role
 from clavel_tui.domain.deployment import Deployment
-from clavel_tui.domain.source import Evaluation
+from clavel_tui.domain.source import Evaluation, Source, SourcePin
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
+from clavel_tui.history.sources import Sources
 from clavel_tui.store import Database
 
 
@@ -80,6 +85,30 @@ class ReplicatedAgents(Agents):
             return False
         await self._replica.propose(Reported(report=report), report.event)
         return True
+
+
+class ReplicatedSources(Sources):
+    """See Sources."""
+
+    def __init__(self, database: Database, replica: Replica) -> None:
+        super().__init__(database)
+        self._replica = replica
+
+    async def add(self, source: Source) -> None:
+        """See Sources."""
+        await self._replica.propose(SourceAdded(source=source))
+
+    async def remove(self, name: str, operator: str) -> None:
+        """See Sources."""
+        await self._replica.propose(SourceRemoved(name=name, operator=operator))
+
+    async def pin(self, name: str, pin: SourcePin) -> None:
+        """See Sources: an evaluation that comes behind it in the log, and is of another revision, is taken by nobody."""
+        await self._replica.propose(SourcePinned(name=name, pin=pin))
+
+    async def unpin(self, name: str, operator: str) -> None:
+        """See Sources."""
+        await self._replica.propose(SourceUnpinned(name=name, operator=operator))
 
 
 class ReplicatedDeployments(Deployments):

@@ -53,6 +53,7 @@ async def serve(
         timeout_keep_alive=75,
         lifespan="off",
     )
+    coordinator.sources_told = evaluations.look_again
     await coordinator.look()
     background = [
         asyncio.create_task(coordinator.keep_up(), name="keep up"),

@@ -13,7 +13,7 @@ from clavel_tui.claveld.by_nats import Asking
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.lease import Lease
 from clavel_tui.claveld.replica import Replica
-from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs
+from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs, ReplicatedSources
 from clavel_tui.claveld.seeing import Seeing
 from clavel_tui.claveld.showing import Showing
 from clavel_tui.claveld.telling import Telling
@@ -33,6 +33,7 @@ class Shared:
         self.refs = ReplicatedRefs(database, self.replica)
         self.agents = ReplicatedAgents(database, self.replica)
         self.deployments = ReplicatedDeployments(database, self.replica)
+        self.sources = ReplicatedSources(database, self.replica)
 
     async def begin(self) -> None:
         """Once, for a command that changes something and ends.

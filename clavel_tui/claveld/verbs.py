@@ -9,10 +9,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from clavel_tui.bus.permissions import NKEY, accounts
+from clavel_tui.claveld import sources
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
 from clavel_tui.domain.broker import Broker
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.source import Source, SourcePin, Trigger, standing
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Fleet
 
@@ -119,12 +121,49 @@ async def unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, s
     say(f"{args.name} points to {moved.short}, and follows its source")
 
 
+async def source_list(claveld: Coordinator, fleet: Fleet, _args: argparse.Namespace, say: Say) -> None:
+    """One a line: what it is, when it is evaluated, and where it stays."""
+    for one in standing(fleet.sources, await claveld.sources.all()):
+        every = f", each {one.every_minutes} min" if one.every_minutes else ""
+        stays = f"stays at {one.pin.revision[:12]}: {one.pin.operator}" if one.pin else "follows its reference"
+        said_by = f"added by {one.added_by}" if one.added_by else "fleet.toml"
+        say(f"{one.name}\t{one.url}\ton {one.on}{every}\t{stays}\t{said_by}")
+
+
+async def source_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
+    """Evaluated from now on."""
+    said = Source(
+        name=args.name, url=args.url, on=Trigger(args.on), every_minutes=args.every, added_by=getpass.getuser()
+    )  # fmt: skip
+    await sources.add(claveld.sources, fleet.sources, said)
+
+
+async def source_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """Evaluated no more; what it has yielded stays."""
+    await claveld.sources.remove(args.name, getpass.getuser())
+    say(f"{args.name} is evaluated no more; refs stay where they point")
+
+
+async def source_pin(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """To a revision that was evaluated before."""
+    said = SourcePin(revision="", url="", at=claveld.wall(), operator=getpass.getuser(), why=clean(args.why or "", 300))
+    known = standing(fleet.sources, await claveld.sources.all())
+    made = await sources.pin(claveld.sources, known, args.name, args.revision or "", said)
+    say(f"{args.name} stays at {made.revision} until `claveld source unpin {args.name}`")
+
+
+async def source_unpin(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+    """It follows its reference again."""
+    await sources.unpin(claveld.sources, standing(fleet.sources, await claveld.sources.all()), args.name, getpass.getuser())
+    say(f"{args.name} follows its reference again")
+
+
 async def forget_log(_claveld: Coordinator, _fleet: Fleet, _args: argparse.Namespace, _say: Say) -> None:
     """Where there is a bus it is done before anything else is."""
     raise RefusedError("this claveld has no [nats], and follows no log")
 
 
-READING = frozenset({"agent list", "refs", "nats", "deployments"})
+READING = frozenset({"agent list", "source list", "refs", "nats", "deployments"})
 """They want no broker."""
 VERBS: dict[str, Callable[[Coordinator, Fleet, argparse.Namespace, Say], Awaitable[None]]] = {
     "agent add": agent_add,
@@ -134,6 +173,11 @@ VERBS: dict[str, Callable[[Coordinator, Fleet, argparse.Namespace, Say], Awaitab
     "agent tell": tell,
     "token add": token_add,
     "token revoke": token_revoke,
+    "source list": source_list,
+    "source add": source_add,
+    "source remove": source_remove,
+    "source pin": source_pin,
+    "source unpin": source_unpin,
     "refs": refs,
     "nats": nats,
     "deployments": deployments,
@@ -155,6 +199,9 @@ def build_parser() -> argparse.ArgumentParser:
     verbs.add_parser("serve", help="evaluate and serve until stopped")
     _agent(verbs.add_parser("agent", help="agents: add, list, token, tell, remove"))
     _token(verbs.add_parser("token", help="tokens of consoles and people: add, revoke"))
+    _source(
+        verbs.add_parser("source", help="Sources beside those of fleet.toml, and where each stays: add, list, pin, unpin, remove")
+    )
     _nats(verbs.add_parser("nats", help="what nats-server.conf is to say: who may do what there"))
     verbs.add_parser("key", help="make a key by which a NATS server knows us; shows its public half").add_argument("file")
     verbs.add_parser("forget-log", help="what this database knows goes into a new log at the next start; stop claveld first")
@@ -183,6 +230,22 @@ def _agent(parser: argparse.ArgumentParser) -> None:
     told = verbs.add_parser("tell", help="hold, release or poll")
     told.add_argument("name")
     told.add_argument("order", choices=[order.value for order in Order])
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(dest="inner", metavar="COMMAND", required=True)
+    add = verbs.add_parser("add", help="evaluate one that fleet.toml does not name")
+    add.add_argument("name")
+    add.add_argument("url", help="any flake reference; of a folder the whole path")
+    add.add_argument("--on", choices=list(Trigger), default=Trigger.CHANGE, help="when it is evaluated by itself (change)")
+    add.add_argument("--every", type=int, default=0, metavar="MINUTES", help="how often it is looked at beside that")
+    verbs.add_parser("list", help="all, also those of fleet.toml")
+    stay = verbs.add_parser("pin", help="let one stay at a revision that was evaluated, the last one where none is said")
+    stay.add_argument("name")
+    stay.add_argument("revision", nargs="?", help="its beginning is enough")
+    stay.add_argument("--why", help="kept in the journal")
+    verbs.add_parser("unpin", help="let it follow its reference again").add_argument("name")
+    verbs.add_parser("remove", help="one that was added; what it has yielded stays").add_argument("name")
 
 
 def _nats(parser: argparse.ArgumentParser) -> None:

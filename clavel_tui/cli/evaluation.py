@@ -99,7 +99,7 @@ async def sources(context: Context) -> int:
     rows = [
         (
             state.source.name,
-            state.source.url,
+            f"{state.source.url}{f' (stays at {state.source.pin.revision[:12]})' if state.source.pin else ''}",
             output.when(state.at) if state.at else "never",
             (state.evaluation.lock.revision[:12] + " (dirty)" * state.evaluation.lock.dirty) if state.evaluation else "",
             _counts(state.evaluation),

@@ -46,6 +46,8 @@ LOCK_S: Final = 120.0
 """`nix flake metadata` fetches a source that is not here yet."""
 EVALUATOR_S: Final = 1800.0
 """One process with many hosts of real nixpkgs; an endless loop ends here."""
+MINUTES: Final = 7 * 24 * 60
+"""The longest schedule of a Source: who wants it less often asks for it."""
 EVALUATOR_MIB: Final = 8192
 """A NixOS host takes 0.3 to 1 GiB of an evaluator, and dozens share most of it."""
 EVALUATOR_BATCH: Final = 400

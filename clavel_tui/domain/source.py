@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 from pydantic import Field
 
 from clavel_tui.domain.model import Model
+
+URL = r"^[^\s-][^\s]*$"
+"""What a flake reference looks like: nothing that Nix would take for an option."""
+
+
+class Trigger(StrEnum):
+    """When claveld evaluates a Source by itself. Whenever somebody asks it is evaluated as well."""
+
+    CHANGE = "change"
+    SCHEDULE = "schedule"
+    REQUEST = "request"
+
+
+class SourcePin(Model):
+    """A Source stays at one revision, which was evaluated before. ``url`` is the reference that yields it again."""
+
+    revision: str
+    url: str
+    at: float
+    operator: str
+    why: str = ""
 
 
 class Source(Model):
@@ -15,6 +37,32 @@ class Source(Model):
 
     name: str
     url: str
+    on: Trigger = Trigger.CHANGE
+    every_minutes: int = 0
+    """How often it is looked at beside that; 0: each minute where its changes cannot be watched, else each hour."""
+    added_by: str = ""
+    """Who told claveld of it; empty where fleet.toml names it."""
+    pin: SourcePin | None = None
+
+    @property
+    def reference(self) -> str:
+        """What is evaluated."""
+        return self.pin.url if self.pin else self.url
+
+
+class KeptSource(Model):
+    """What claveld was told of a Source: that there is one, where fleet.toml does not say so, and where it is pinned."""
+
+    name: str
+    added: Source | None = None
+    pin: SourcePin | None = None
+
+
+def standing(said: Iterable[Source], kept: Iterable[KeptSource]) -> list[Source]:
+    """All Sources by name, those of fleet.toml before what was added under the same name, each with its pin."""
+    told = {one.name: one for one in kept}
+    named = {one.name: one.added for one in told.values() if one.added} | {one.name: one for one in said}
+    return [one.model_copy(update={"pin": told[name].pin}) if name in told else one for name, one in sorted(named.items())]
 
 
 class Lock(Model):

@@ -20,6 +20,7 @@ TABLES = {
     "reports": "seq",
     "good": "name || deployment",
     "sources": "name",
+    "kept_sources": "name",
 }
 """What a claveld that joins has to know, in an order in which nothing points to what is not there yet; with their keys."""
 _MOVED = "moved: "
@@ -115,7 +116,8 @@ class Applied:
 
     async def has_a_past(self) -> bool:
         """Something that another claveld would have to know was written before there was a log."""
-        return any([await self._db.value(f"SELECT 1 FROM {table} LIMIT 1") for table in ("deployments", "agents", "tokens")])  # noqa: S608  our own names
+        tables = ("deployments", "agents", "tokens", "kept_sources")
+        return any([await self._db.value(f"SELECT 1 FROM {table} LIMIT 1") for table in tables])  # noqa: S608  our own names
 
     async def rows(self, table: str, after: int, limit: int) -> tuple[list[str], list[Sequence[Any]]]:
         """Columns and rows of one of ``TABLES``."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clavel_tui.domain.deployment import Deployment, Head, Recorded, RefMove, full_name
 from clavel_tui.domain.source import Evaluation
+from clavel_tui.history.sources import refuse_unless_pinned_there
 from clavel_tui.store import Database
 
 AGAIN_S = 86400.0
@@ -33,10 +34,14 @@ class Deployments:
         """One evaluation in one transaction: new Deployments, that they were evaluated, and the refs that moved by it.
 
         A ref that is pinned stays.
+
+        Raises:
+            RefusedError: its Source was pinned elsewhere meanwhile.
         """
         at, lock = self._now(), evaluation.lock
         evaluated = (at, operator, evaluation.source.name, lock.url, lock.revision, int(lock.dirty), lock.nix)
         async with self._db.transaction() as write:
+            await refuse_unless_pinned_there(write, evaluation)
             known = {row[0] for row in await write.execute_fetchall("SELECT id FROM deployments")}
             await write.executemany(
                 "INSERT INTO deployments VALUES (?,?,?,?)",

@@ -111,4 +111,5 @@ MIGRATIONS = (
             "CREATE TABLE bus (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
         ),
     ),
+    Migration(7, ("CREATE TABLE kept_sources (name TEXT PRIMARY KEY, body TEXT NOT NULL)",)),
 )

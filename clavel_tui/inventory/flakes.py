@@ -6,19 +6,24 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from clavel_tui.domain.source import Source
+from clavel_tui.domain.source import Source, Trigger
+from clavel_tui.inventory.schema import SourceTable
 
 _PATH = re.compile(r"^(?:path:)?(?P<path>(?:\.{0,2}/|\.{1,2}$)[^?#]*|\.{1,2}(?=\?))(?P<rest>\?.*)?$")
 
 
-def sources(root: Path, said: Mapping[str, str]) -> tuple[Source, ...]:
+def sources(root: Path, said: Mapping[str, SourceTable]) -> tuple[Source, ...]:
     """Every one that is said, its path made absolute; where none is said, the flake of the repository if it has one."""
     if said:
-        return tuple(Source(name=name, url=absolute(url, root)) for name, url in sorted(said.items()))
+        return tuple(_source(name, table, root) for name, table in sorted(said.items()))
     for folder in (root.parent, root, root.parent / "nix"):
         if (folder / "flake.nix").is_file():
             return (Source(name="fleet", url=str(folder.resolve())),)
     return ()
+
+
+def _source(name: str, table: SourceTable, root: Path) -> Source:
+    return Source(name=name, url=absolute(table.url, root), on=Trigger(table.on), every_minutes=table.every_minutes)
 
 
 def absolute(url: str, base: Path) -> str:

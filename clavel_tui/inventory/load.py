@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
+from clavel_tui.domain.source import Trigger
 from clavel_tui.domain.unit import Elevate, Fleet, Stack, Unit
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.inventory.flakes import sources
@@ -45,13 +46,17 @@ def load_fleet(root: Path) -> Fleet:
         if unit := _read(file, UnitFile, defaults, problems):
             units[file] = _unit(unit, file, fleet.stack_root if fleet else "/srv", problems)
     problems.extend(_twice(units))
+    for name, table in (fleet.sources if fleet else {}).items():
+        if table.on == Trigger.SCHEDULE and not table.every_minutes:
+            right = "is missing: a schedule wants to know how often, such as every_minutes = 60"
+            problems.append(Problem(str(root / "fleet.toml"), f"sources.{name}.every_minutes", None, right))
     if problems or fleet is None:
         raise InventoryError(problems)
     return Fleet(
         name=fleet.name,
         units=tuple(units.values()),
         root=str(root),
-        sources=sources(root, {name: table.url for name, table in fleet.sources.items()}),
+        sources=sources(root, fleet.sources),
         substituters=tuple(fleet.substituters),
         substituters_public_keys=tuple(fleet.substituters_public_keys),
         rollout=RolloutSettings(**fleet.rollout.model_dump()),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.broker import Broker
+from clavel_tui.domain.source import URL, Trigger
 from clavel_tui.domain.unit import Check, Elevate, Expected, Name, StackName, UnitType, Word
 
 ARCHES = ("x86_64-linux", "aarch64-linux", "armv7l-linux", "aarch64-darwin", "x86_64-darwin", "riscv64-linux")
@@ -131,9 +132,11 @@ class UnitFile(_File):
 
 
 class SourceTable(_File):
-    """``[sources.<name>]``: a flake; a path is taken from the folder of fleet.toml."""
+    """``[sources.<name>]``: a flake; a path is taken from the folder of fleet.toml. The rest is for claveld."""
 
-    url: str = Field(min_length=1, pattern=r"^[^\s-][^\s]*$")
+    url: str = Field(min_length=1, pattern=URL)
+    on: str = Field("change", pattern=f"^({'|'.join(Trigger)})$")
+    every_minutes: int = Field(0, ge=0, le=limits.MINUTES)
 
 
 class RolloutTable(_File):

@@ -12,12 +12,12 @@ POLL_S = 60.0
 _GIT = {"HEAD", "packed-refs"}
 
 
-async def source_changes(url: str) -> AsyncIterator[None]:
-    """Yields after each change, a burst of them once; for a source elsewhere every minute."""
+async def source_changes(url: str, every_s: float = 0) -> AsyncIterator[None]:
+    """Yields after each change, a burst of them once; for a source elsewhere every minute, or so often."""
     folder = local_folder(url)
     if folder is None:
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(every_s or POLL_S)
             yield
     from watchfiles import awatch
 

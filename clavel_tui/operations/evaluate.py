@@ -21,7 +21,7 @@ class Evaluating:
 
     async def evaluate(self, source: Source, progress: Progress) -> Evaluation:
         """Of memos as far as they go; evaluators are started for the rest only."""
-        lock = await self._evaluator.lock(source.url)
+        lock = await self._evaluator.lock(source.reference)
         listing, known = await self._remembered(lock)
         missing = [unit for unit in self._fleet.units if _lacks(unit, listing, known)]
         processes, warnings = 0, tuple[str, ...]()

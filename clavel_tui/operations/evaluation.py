@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from clavel_tui.domain.deployment import full_name
 from clavel_tui.domain.errors import ClavelError, RefusedError
@@ -80,7 +81,7 @@ class EvaluationRun:
         await self._parts.journal.settle(self.operation)
 
 
-def find_source(sources: tuple[Source, ...], said: str) -> Source:
+def find_source(sources: Sequence[Source], said: str) -> Source:
     """By its name; the only one where none is said; else any flake reference.
 
     Raises:

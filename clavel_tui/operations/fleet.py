@@ -17,7 +17,7 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.mute import Mute
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, Verb
 from clavel_tui.domain.rollout import Word
-from clavel_tui.domain.source import Evaluation, Source
+from clavel_tui.domain.source import Evaluation, Source, standing
 from clavel_tui.domain.unit import Elevate
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import FleetState, RolloutState, SourceState, UnitState
@@ -156,23 +156,29 @@ class InProcessFleet:
     async def sources(self) -> Sequence[SourceState]:
         """See FleetClient."""
         evaluated = await self._parts.deployments.sources()
-        said = {source.name: source for source in self._parts.fleet.sources}
+        said = {source.name: source for source in await self.standing()}
         known = said | {name: evaluation.source for name, (_, evaluation) in evaluated.items() if name not in said}
         return [_source_state(source, *evaluated.get(name, (0.0, None))) for name, source in sorted(known.items())]
 
+    async def standing(self) -> list[Source]:
+        """Those of fleet.toml, and what claveld was told of them and beside them."""
+        return standing(self._parts.fleet.sources, await self._parts.kept.all() if self._parts.kept else ())
+
     async def source_changes(self, source: str) -> AsyncIterator[None]:
         """See FleetClient."""
-        async for _ in source_changes((await self._source(source)).url):
+        found = await self._source(source)
+        async for _ in source_changes(found.reference, found.every_minutes * 60):
             yield
 
     async def _source(self, said: str) -> Source:
         """Of fleet.toml, else one that was evaluated under that name, else a flake reference as it is meant from here."""
         recorded = [evaluation.source for _, evaluation in (await self._parts.deployments.sources()).values()]
-        named = {one.name: one for one in (*recorded, *self._parts.fleet.sources)}
+        sources = await self.standing()
+        named = {one.name: one for one in (*recorded, *sources)}
         if said in named:
             return named[said]
         url = absolute(said, Path.cwd()) if said else ""
-        return named.get(url) or find_source(self._parts.fleet.sources, url)
+        return named.get(url) or find_source(sources, url)
 
     async def deployments(self, name: str = "") -> Sequence[Recorded]:
         """See FleetClient."""

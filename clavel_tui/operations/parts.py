@@ -13,6 +13,7 @@ from clavel_tui.domain.unit import Fleet, Unit
 from clavel_tui.history import Journal
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.mutes import Mutes
+from clavel_tui.history.sources import Sources
 from clavel_tui.nix import Evaluator, Workshop
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.helper import HelperInstaller
@@ -53,6 +54,8 @@ class Parts:
     origin: Callable[[], Awaitable[Origin]]
     runner_name: str
     is_alive: Callable[[str], bool]
+    kept: Sources | None = None
+    """What claveld was told of Sources beside fleet.toml; a console of its own is told nothing."""
     failing_too: Callable[[], Awaitable[frozenset[str]]] | None = None
     """What does not hold from here beside the checks of units: an agent's own way to claveld."""
     environment: Callable[[Unit], tuple[tuple[str, str], ...]] = lambda _unit: ()

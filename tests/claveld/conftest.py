@@ -16,7 +16,7 @@ from clavel_tui.claveld.showing import Showing
 from clavel_tui.domain.agent import Agent, AgentSpecification, Role
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.operation import Origin
-from clavel_tui.domain.source import Source
+from clavel_tui.domain.source import Source, standing
 from clavel_tui.domain.unit import Fleet, Unit, UnitType
 from clavel_tui.fleet.state import SourceState
 from clavel_tui.history import MIGRATIONS, Journal
@@ -24,6 +24,7 @@ from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.mutes import Mutes
 from clavel_tui.history.refs import Refs
+from clavel_tui.history.sources import Sources
 from clavel_tui.operations import InProcessFleet
 from clavel_tui.operations.parts import Clock, Parts
 from clavel_tui.remote.local import LocalRunner
@@ -43,11 +44,15 @@ FLEET = Fleet(
 class Asked:
     """Stands for the engine: says which sources it was asked to evaluate."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Sources | None = None) -> None:
+        self.kept = kept
         self.sources_asked: list[tuple[str, str]] = []
 
     async def sources(self) -> Sequence[SourceState]:
-        return [SourceState(source=FLEET.sources[0])]
+        return [SourceState(source=one) for one in await self.standing()]
+
+    async def standing(self) -> Sequence[Source]:
+        return standing(FLEET.sources, await self.kept.all()) if self.kept else FLEET.sources
 
     async def evaluate(self, source: str, reason: str = "") -> str:
         self.sources_asked.append((source, reason))
@@ -96,8 +101,8 @@ def judging(coordinator: Coordinator, database: Database) -> InProcessFleet:
 async def claveld(tmp_path: Path) -> AsyncIterator[Claveld]:
     database = await Database.open(tmp_path / "claveld.db", MIGRATIONS)
     agents = Agents(database)
-    coordinator = Coordinator(Journal(database, "test"), Deployments(database), Refs(database), agents)
-    engine = Asked()
+    coordinator = Coordinator(Journal(database, "test"), Deployments(database), Refs(database), agents, Sources(database))
+    engine = Asked(coordinator.sources)
     showing = Showing(coordinator, judging(coordinator, database))
     app = make_app(coordinator, Evaluations(FLEET, engine), showing)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -13,6 +13,7 @@ from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Origin, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
+from clavel_tui.domain.source import Source, SourcePin, Trigger
 from clavel_tui.fleet.state import SourceState
 
 from .conftest import FLEET
@@ -26,10 +27,14 @@ class Engine:
         self.asked: list[str] = []
         self.changes: asyncio.Queue[None] = asyncio.Queue()
         self.takes = 0.0
+        self.now = list(FLEET.sources)
         self.watched = 0
 
     async def sources(self) -> Sequence[SourceState]:
         return []
+
+    async def standing(self) -> Sequence[Source]:
+        return self.now
 
     async def source_changes(self, _source: str) -> AsyncIterator[None]:
         self.watched += 1
@@ -93,3 +98,62 @@ async def test_some_that_failed_are_no_failure_of_the_source() -> None:
         async with asyncio.timeout(0.3):
             await Evaluations(FLEET, engine).keep_evaluating()
     assert engine.asked == ["claveld has started"]
+
+
+def source(name: str = "main", on: Trigger = Trigger.CHANGE, every_minutes: int = 0) -> Source:
+    return Source(name=name, url="/repository", on=on, every_minutes=every_minutes)
+
+
+async def test_on_a_schedule_and_then_no_change_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    engine.now = [source(on=Trigger.SCHEDULE, every_minutes=1)]
+    slept: list[float | None] = []
+
+    def timeout(seconds: float | None) -> asyncio.Timeout:
+        slept.append(seconds)
+        return real(None if seconds is None else min(seconds, 0.02))
+
+    real = asyncio.timeout
+    task = asyncio.create_task(Evaluations(FLEET, engine).keep_evaluating())
+    monkeypatch.setattr("clavel_tui.claveld.evaluating.asyncio.timeout", timeout)
+    while len(engine.asked) < 3:
+        await asyncio.sleep(0.005)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert engine.asked[:3] == ["claveld has started", "each 1 min", "each 1 min"]
+    assert (set(slept), engine.watched) == ({60}, 0)
+
+
+async def test_on_request_it_waits_until_somebody_has_told_something_of_it() -> None:
+    engine = Engine()
+    engine.now = [source(on=Trigger.REQUEST)]
+    evaluations = Evaluations(FLEET, engine)
+    task = asyncio.create_task(evaluations.keep_evaluating())
+    await asyncio.sleep(0.1)
+    assert engine.asked == []
+    pin = SourcePin(revision="1", url="/repository?rev=1", at=0.0, operator="ann")
+    engine.now = [source(on=Trigger.REQUEST).model_copy(update={"pin": pin})]
+    evaluations.look_again()
+    await asyncio.sleep(0.1)
+    assert (engine.asked, engine.watched) == (["claveld was told of it"], 0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_taken_out_is_evaluated_no_more_and_what_stays_is_left_alone() -> None:
+    engine = Engine()
+    engine.watched = 1
+    engine.now = [source("main"), source("other")]
+    evaluations = Evaluations(FLEET, engine)
+    task = asyncio.create_task(evaluations.keep_evaluating())
+    await asyncio.sleep(0.1)
+    assert (len(engine.asked), engine.watched) == (2, 3)
+    engine.now = engine.now[:1]
+    evaluations.look_again()
+    await asyncio.sleep(0.1)
+    for _ in range(3):
+        engine.changes.put_nowait(None)
+        await asyncio.sleep(0.05)
+    assert (len(engine.asked), engine.watched) == (5, 3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

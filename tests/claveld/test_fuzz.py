@@ -23,6 +23,7 @@ from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
+from clavel_tui.history.sources import Sources
 from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
@@ -43,7 +44,7 @@ class Served:
     async def _run(self) -> None:
         database = await Database.open(self._folder / "claveld.db", MIGRATIONS)
         agents = Agents(database)
-        coordinator = Coordinator(Journal(database, "fuzz"), Deployments(database), Refs(database), agents)
+        coordinator = Coordinator(Journal(database, "fuzz"), Deployments(database), Refs(database), agents, Sources(database))
         await agents.add(Agent(name="amber", specification=AgentSpecification(deployments=("amber",))), "ann")
         self.tokens = {role: await agents.new_token("amber", role) for role in Role}
         for text in ("a", "b"):

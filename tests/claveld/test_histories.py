@@ -20,6 +20,7 @@ from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import Agents
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
+from clavel_tui.history.sources import Sources
 from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
@@ -58,7 +59,10 @@ class History:
     async def open(self) -> None:
         self._database = await Database.open(self.file, MIGRATIONS)
         agents = Agents(self._database)
-        self._claveld = Coordinator(Journal(self._database, "test"), Deployments(self._database), Refs(self._database), agents)
+        database = self._database
+        self._claveld = Coordinator(
+            Journal(database, "test"), Deployments(database), Refs(database), agents, Sources(database)
+        )  # fmt: skip
         if not self.bodies:
             await agents.add(Agent(name="amber", specification=AgentSpecification(deployments=NAMES)), "ann")
         self._bearer = {"Authorization": f"Bearer {await agents.new_token('ann', Role.OPERATOR)}"}

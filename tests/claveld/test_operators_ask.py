@@ -79,6 +79,8 @@ async def test_nor_in_the_database(claveld: Claveld, tmp_path: Path) -> None:
         ("/v1/refs/amber/unpin", {}),
         ("/v1/agents/amber/orders", {"order": "hold"}),
         ("/v1/sources/main/evaluations", {}),
+        ("/v1/sources/main/pin", {}),
+        ("/v1/sources/main/unpin", {}),
     ],
 )
 async def test_a_viewer_changes_nothing(claveld: Claveld, where: str, said: dict[str, str]) -> None:
@@ -95,7 +97,7 @@ async def test_an_operator_has_a_source_evaluated_and_only_one_that_the_fleet_na
     assert claveld.engine.sources_asked == [("main", "asked for by ann")]
     refused = await claveld.post("/v1/sources/other/evaluations", {})
     assert refused.status_code == 422
-    assert "there are main in fleet.toml" in refused.json()["hint"]
+    assert "its sources are: main" in refused.json()["hint"]
 
 
 async def test_events_come_in_order_and_who_waits_hears_the_next(claveld: Claveld) -> None:

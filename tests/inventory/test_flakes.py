@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from clavel_tui.domain.errors import InventoryError
+from clavel_tui.domain.source import Trigger
 from clavel_tui.inventory import load_fleet
 from clavel_tui.inventory.flakes import absolute
 from clavel_tui.inventory.watching import local_folder, matters
@@ -64,3 +66,24 @@ def test_substituters_without_blanks(root: Path, write: Write, unit: object) -> 
     fleet = load_fleet(root)
     assert fleet.substituters == ("https://a", "https://b")
     assert fleet.substituters_public_keys == ("a-1:x",)
+
+
+def test_when_a_source_is_evaluated(root: Path, write: Write) -> None:
+    write("fleet.toml", 'name = "small"\n[sources.main]\nurl = "github:a/b"\non = "schedule"\nevery_minutes = 30\n')
+    (found,) = load_fleet(root).sources
+    assert (found.on, found.every_minutes) == (Trigger.SCHEDULE, 30)
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ('on = "schedule"', "sources.main.every_minutes: is missing: a schedule wants to know how often"),
+        ('on = "never"', "sources.main.on is 'never': must match ^(change|schedule|request)$"),
+        ("every_minutes = -1", "sources.main.every_minutes is -1"),
+    ],
+)
+def test_a_schedule_that_is_none(root: Path, write: Write, said: str, problem: str) -> None:
+    write("fleet.toml", f'name = "small"\n[sources.main]\nurl = "github:a/b"\n{said}\n')
+    with pytest.raises(InventoryError) as refused:
+        load_fleet(root)
+    assert problem in str(refused.value)

@@ -25,11 +25,12 @@ from clavel_tui.claveld.by_nats import Asking
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.lease import LEASE_S, RENEW_S, Lease
 from clavel_tui.claveld.replica import Replica
-from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs
+from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs, ReplicatedSources
 from clavel_tui.claveld.telling import Telling
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role, Told
 from clavel_tui.domain.broker import Broker, key
 from clavel_tui.domain.errors import AwayError, MovedError, RefusedError
+from clavel_tui.domain.source import Source, SourcePin
 from clavel_tui.history import MIGRATIONS, Journal
 from clavel_tui.history.agents import REPORTS_KEPT, Agents
 from clavel_tui.history.applied import Applied
@@ -44,7 +45,7 @@ from .broker import Line, Server
 pytestmark = [pytest.mark.lab, pytest.mark.waits]
 
 AMBER = Agent(name="amber", specification=AgentSpecification(deployments=("amber",)))
-SHARED = ("deployments", "evaluations", "refs", "ref_moves", "pins", "agents", "tokens", "reports", "good")
+SHARED = ("deployments", "evaluations", "refs", "ref_moves", "pins", "agents", "tokens", "reports", "good", "kept_sources")
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ class One:
     refs: ReplicatedRefs
     agents: ReplicatedAgents
     deployments: ReplicatedDeployments
+    sources: ReplicatedSources
     database: Database
     file: Path
 
@@ -82,7 +84,10 @@ async def claveld(file: Path, broker: Broker, *, begin: bool = True) -> AsyncIte
     try:
         async with link.opened():
             replica = Replica(database, Log(link), file.stem)
-            made = One(replica, ReplicatedRefs(database, replica), ReplicatedAgents(database, replica), ReplicatedDeployments(database, replica), database, file)  # fmt: skip
+            tables = (
+                kind(database, replica) for kind in (ReplicatedRefs, ReplicatedAgents, ReplicatedDeployments, ReplicatedSources)
+            )
+            made = One(replica, *tables, database, file)  # type: ignore[arg-type]
             if begin:
                 await link.ready()
                 await replica.begin()
@@ -130,6 +135,34 @@ async def test_two_come_to_the_same_and_a_third_that_joins_later_too(server: Ser
             await c.refs.unpin("amber", "cat", "")
             await a.caught_up(c)
             assert a.tables() == c.tables()
+
+
+async def test_what_is_told_of_sources_is_told_to_all_and_a_pin_holds_for_what_was_evaluated_elsewhere(
+    server: Server, tmp_path: Path
+) -> None:
+    old, new = deployment("amber"), deployment("amber", "/nix/store/2")
+    pin = SourcePin(revision="r1", url="git+file:///repository?rev=r1", at=5.0, operator="ann")
+    async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
+        await a.sources.add(Source(name="edge", url="github:ada/edge", added_by="ann"))
+        await a.deployments.record(evaluation("r1"), [old], "claveld", "")
+        await b.caught_up(a)
+        with pytest.raises(RefusedError, match="edge is github:ada/edge already"):
+            await b.sources.add(Source(name="edge", url="github:bob/edge", added_by="bob"))
+        await a.sources.pin("main", pin)
+        with pytest.raises(RefusedError, match="main was pinned at r1 meanwhile by ann"):
+            await b.deployments.record(evaluation("r2"), [new], "claveld", "began before it was pinned")
+        seen = await b.refs.one("amber")
+        assert seen
+        assert seen.deployment.id == old.id
+        await b.sources.unpin("main", "bob")
+        await b.deployments.record(evaluation("r2"), [new], "claveld", "")
+        await b.sources.remove("edge", "bob")
+        await a.caught_up(b)
+        assert a.tables() == b.tables()
+        assert await a.sources.all() == []
+        await a.sources.pin("main", pin)
+        async with claveld(tmp_path / "c.db", server.broker) as c:
+            assert [one.pin for one in await c.sources.all()] == [pin]
 
 
 async def test_both_move_one_ref_at_once_and_one_is_refused(server: Server, tmp_path: Path) -> None:
@@ -207,7 +240,7 @@ async def test_whoever_joins_knows_the_tokens_at_once(server: Server, tmp_path: 
     token = await Agents(database).new_token("amber", Role.AGENT)
     await database.close()
     async with claveld(tmp_path / "a.db", server.broker), claveld(tmp_path / "b.db", server.broker, begin=False) as b:
-        coordinator = Coordinator(Journal(b.database, "b"), b.deployments, b.refs, b.agents)
+        coordinator = Coordinator(Journal(b.database, "b"), b.deployments, b.refs, b.agents, b.sources)
         b.replica.anew = coordinator.forget
         await coordinator.look()  # of an empty database, which is what claveld serves until it has joined
         await until(lambda: not b.replica.trouble)
@@ -408,7 +441,7 @@ async def test_what_agents_are_told_is_never_older_than_what_they_know(server: S
     old, new = deployment("amber", "/nix/store/old"), deployment("amber", "/nix/store/new")
     subject = key(server.broker.refs, "ref", "amber")
     async with claveld(tmp_path / "a.db", server.broker) as a, linked(server.broker) as link:
-        coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents)
+        coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents, a.sources)
         coordinator.log_cursor = lambda: a.replica.cursor
         telling = Telling(link, coordinator, a.replica)
         await telling.begin()
@@ -488,7 +521,7 @@ async def test_a_server_that_is_away_is_said_and_ends_nothing(server: Server) ->
 async def test_two_consoles_of_one_journal_see_the_same_and_keep_it_once(server: Server, tmp_path: Path) -> None:
     """Two terminals of one person: whoever reads a record first has it in the journal, and both show it."""
     async with claveld(tmp_path / "a.db", server.broker) as a, linked(server.broker) as link:
-        coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents)
+        coordinator = Coordinator(Journal(a.database, "a"), a.deployments, a.refs, a.agents, a.sources)
         coordinator.log_cursor = lambda: a.replica.cursor
         a.replica.heard, a.replica.anew = coordinator.reported, coordinator.forget
         app = make_app(coordinator, None, None)  # type: ignore[arg-type]

@@ -167,6 +167,29 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
     assert pull.all_run(firsts)
 
 
+def test_a_source_stays_at_a_revision_that_it_had_and_its_hosts_with_it(pull: Pull) -> None:
+    claveld, names = pull.claveld, list(pull.agents)
+    firsts = {host.name: runs(host) for host in pull.fleet.lab.hosts}
+    wait_for("it is evaluated", lambda: len(claveld.get("/v1/deployments")) == len(names), timeout=60)
+    (first,) = claveld.get("/v1/sources")
+    source, revision = first["source"]["name"], first["evaluation"]["lock"]["revision"]
+    wanted = pull.publish(**{name: {"version": "24.11.7"} for name in names})
+    pull.until_all_run(wanted)
+    assert f"{source} stays at {revision}" in claveld.command("source", "pin", source, revision[:10], "--why", "24.11.7 is slow")
+    pull.until_all_run(firsts)
+    pull.publish(**{name: {"version": "24.11.8"} for name in names})
+    claveld.get(f"/v1/sources/{source}/evaluations", said={})
+    wait_for("it was evaluated again", lambda: claveld.get("/v1/sources")[0]["at"] > time.time() - 1, timeout=30)
+    assert claveld.get("/v1/sources")[0]["evaluation"]["lock"]["revision"] == revision
+    assert pull.all_run(firsts)
+    claveld.command("source", "add", "edge", f"git+file://{pull.live}", "--on", "request")
+    wait_for(
+        "what was added is evaluated",
+        lambda: {one["source"]["name"] for one in claveld.get("/v1/sources") if one["at"]} == {"edge", source},
+    )
+    claveld.command("source", "remove", "edge")
+
+
 def test_what_is_not_as_the_deployment_says_is_refused_and_reported(pull: Pull) -> None:
     h1 = pull.fleet.lab.hosts[0]
     first = runs(h1)

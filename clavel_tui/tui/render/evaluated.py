@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clavel_tui.domain.deployment import Recorded, differences
-from clavel_tui.domain.source import Attribute
+from clavel_tui.domain.source import Attribute, Source, SourcePin
 from clavel_tui.domain.text import age
 from clavel_tui.fleet.state import FleetState, SourceState
 from clavel_tui.tui.render.cells import Cell, Line, Row, line
@@ -73,7 +73,7 @@ def source_row(state: SourceState, now: float) -> Row:
     evaluation = state.evaluation
     if evaluation is None:
         never = (Cell("never", "warn"), Cell(""), Cell(""), Cell("e evaluates it", "away"))
-        return Row(state.source.name, (Cell(state.source.name, "head"), *never, Cell(state.source.url, "dim")))
+        return Row(state.source.name, (Cell(state.source.name, "head"), *never, _reference(state.source)))
     failed = len(evaluation.failed)
     good = len(evaluation.attributes) - failed
     result = f"{good} Deployment{'s' * (good != 1)}"
@@ -83,9 +83,14 @@ def source_row(state: SourceState, now: float) -> Row:
         (
             Cell(state.source.name, "head"), Cell(f"{age(now - state.at)} ago"),
             _revision(evaluation.lock.revision, dirty=evaluation.lock.dirty), Cell(evaluation.lock.nix, "dim"), cell,
-            Cell(state.source.url, "dim"),
+            _reference(state.source),
         ),
     )  # fmt: skip
+
+
+def _reference(source: Source) -> Cell:
+    """What it follows, or where it stays."""
+    return Cell(f"stays at {source.pin.revision[:12]}  {source.url}", "warn") if source.pin else Cell(source.url, "dim")
 
 
 def source_lines(state: SourceState, now: float) -> list[Line]:
@@ -98,6 +103,7 @@ def source_lines(state: SourceState, now: float) -> list[Line]:
     head = [
         line(lock.url),
         line(Cell(f"{lock.nar_hash}  revision {lock.revision or '-'}{dirty}  Nix {lock.nix}  {age(now - state.at)} ago", "dim")),
+        *([line(Cell(_stays(state.source.pin), "warn"))] if state.source.pin else []),
         line(""),
     ]
     failed = [part for one in evaluation.failed for part in _failed(one)]
@@ -105,6 +111,10 @@ def source_lines(state: SourceState, now: float) -> list[Line]:
     others = [line(Cell(f"· {name}", "dim"), Cell("  matches no unit", "dim")) for name in evaluation.others]
     warnings = [line(Cell(f"▲ {text}", "warn")) for text in evaluation.warnings]
     return [*head, *failed, *good, *others, *warnings]
+
+
+def _stays(pin: SourcePin) -> str:
+    return f"it stays at {pin.revision}: {pin.operator}{f', {pin.why}' if pin.why else ''}"
 
 
 def _failed(one: Attribute) -> Iterator[Line]:
