@@ -120,11 +120,12 @@ class SourceAdded(_Said):
 
 
 class SourceRemoved(_Said):
-    """One that was added."""
+    """One that was added. ``still_named``: by fleet.toml."""
 
     kind: Literal["source-removed"] = "source-removed"
     name: Name
     operator: str
+    still_named: bool = False
 
 
 class SourcePinned(_Said):

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-from clavel_tui.claveld.sources import must_know
+from clavel_tui.claveld.sources import found_in
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.outcome import GOOD, Outcome
@@ -92,7 +92,7 @@ class Evaluations:
         Raises:
             RefusedError: neither the fleet's files nor `claveld source add` name such a source.
         """
-        must_know(await self.standing(), source)
+        found_in(await self.standing(), source)
         self._begins(source)
         return await self._evaluator.evaluate(source, reason)
 
@@ -129,9 +129,10 @@ class Evaluations:
 
     async def _keep(self, source: Source, why: str) -> None:
         """Watched before it is evaluated: what is committed meanwhile is no change that nobody saw."""
-        on_request = source.on is Trigger.REQUEST
-        if on_request and why == STARTED:
+        if source.on is Trigger.REQUEST:
+            await self._hold(source)
             return
+        most = source.every_minutes * 60 or AGAIN_S
         changed = asyncio.Event()
         watcher = asyncio.create_task(self._watch(source.name, changed)) if source.on is Trigger.CHANGE else None
         pause = FAILED_S
@@ -142,11 +143,9 @@ class Evaluations:
                     why = "no other claveld does"
                 changed.clear()
                 well = await self._once(source.name, why)
-                if on_request:
-                    return
-                pause = FAILED_S if well else min(pause * 2, AGAIN_S)
+                pause = FAILED_S if well else min(pause * 2, most)
                 try:
-                    async with asyncio.timeout(source.every_minutes * 60 or AGAIN_S if well else pause):
+                    async with asyncio.timeout(most if well else pause):
                         await changed.wait()
                     why = "it changed"
                 except TimeoutError:
@@ -155,6 +154,23 @@ class Evaluations:
             if watcher:
                 watcher.cancel()
                 await asyncio.gather(watcher, return_exceptions=True)
+
+    async def _hold(self, source: Source) -> None:
+        """One that is evaluated on request is so of itself only until it is what it was pinned to."""
+        pause = 0.0
+        while source.pin and await self._revision(source.name) != source.pin.revision:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2 or FAILED_S, AGAIN_S)
+            await self._turn.wait()
+            await self._once(source.name, "it was pinned")
+
+    async def _revision(self, source: str) -> str:
+        """At which it was evaluated last; empty for a dirty tree."""
+        with contextlib.suppress(JournalError):
+            for state in await self.sources():
+                if state.source.name == source and state.evaluation and not state.evaluation.lock.dirty:
+                    return state.evaluation.lock.revision
+        return ""
 
     async def _watch(self, source: str, changed: asyncio.Event) -> None:
         """A folder that cannot be watched (none are left, or it is gone for a moment) is tried again."""

@@ -185,7 +185,7 @@ async def evaluate(request: Request, who: Operator, name: SourceName) -> Begun:
 @router.post("/sources/{name}/pin", tags=["sources"])
 async def pin_source(request: Request, claveld: Claveld, who: Operator, name: SourceName, said: Stay) -> SourceState:
     """It stays at a revision that was evaluated here before: the last one, where none is said."""
-    pin = SourcePin(revision="", url="", at=claveld.wall(), operator=who.name, why=clean(said.why))
+    pin = SourcePin(revision="", url="", of="", at=claveld.wall(), operator=who.name, why=clean(said.why))
     standing = await _evaluations(request).standing()
     await sources_told.pin(claveld.sources, standing, name, said.revision, pin)
     return await _source(request, claveld, name)
@@ -194,7 +194,8 @@ async def pin_source(request: Request, claveld: Claveld, who: Operator, name: So
 @router.post("/sources/{name}/unpin", tags=["sources"])
 async def unpin_source(request: Request, claveld: Claveld, who: Operator, name: SourceName) -> SourceState:
     """It follows its reference again."""
-    await sources_told.unpin(claveld.sources, await _evaluations(request).standing(), name, who.name)
+    sources_told.found_in(await _evaluations(request).standing(), name)
+    await claveld.sources.unpin(name, who.name)
     return await _source(request, claveld, name)
 
 

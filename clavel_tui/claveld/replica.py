@@ -237,7 +237,7 @@ class Replica:
             case SourceAdded():
                 await self._sources.add(what.source)
             case SourceRemoved():
-                await self._sources.remove(what.name, what.operator)
+                await self._sources.remove(what.name, what.operator, still_named=what.still_named)
             case SourcePinned():
                 await self._sources.pin(what.name, what.pin)
             case SourceUnpinned():

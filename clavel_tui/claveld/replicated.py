@@ -98,9 +98,9 @@ class ReplicatedSources(Sources):
         """See Sources."""
         await self._replica.propose(SourceAdded(source=source))
 
-    async def remove(self, name: str, operator: str) -> None:
+    async def remove(self, name: str, operator: str, *, still_named: bool = False) -> None:
         """See Sources."""
-        await self._replica.propose(SourceRemoved(name=name, operator=operator))
+        await self._replica.propose(SourceRemoved(name=name, operator=operator, still_named=still_named))
 
     async def pin(self, name: str, pin: SourcePin) -> None:
         """See Sources: an evaluation that comes behind it in the log, and is of another revision, is taken by nobody."""

@@ -138,23 +138,22 @@ async def source_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespac
     await sources.add(claveld.sources, fleet.sources, said)
 
 
-async def source_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
-    """Evaluated no more; what it has yielded stays."""
-    await claveld.sources.remove(args.name, getpass.getuser())
-    say(f"{args.name} is evaluated no more; refs stay where they point")
+async def source_remove(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
+    """Evaluated no more; what it has yielded stays, and refs where they point."""
+    await sources.remove(claveld.sources, fleet.sources, args.name, getpass.getuser())
 
 
 async def source_pin(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """To a revision that was evaluated before."""
-    said = SourcePin(revision="", url="", at=claveld.wall(), operator=getpass.getuser(), why=clean(args.why or "", 300))
+    said = SourcePin(revision="", url="", of="", at=claveld.wall(), operator=getpass.getuser(), why=clean(args.why or "", 300))
     known = standing(fleet.sources, await claveld.sources.all())
     made = await sources.pin(claveld.sources, known, args.name, args.revision or "", said)
     say(f"{args.name} stays at {made.revision} until `claveld source unpin {args.name}`")
 
 
-async def source_unpin(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
+async def source_unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """It follows its reference again."""
-    await sources.unpin(claveld.sources, standing(fleet.sources, await claveld.sources.all()), args.name, getpass.getuser())
+    await claveld.sources.unpin(args.name, getpass.getuser())
     say(f"{args.name} follows its reference again")
 
 
@@ -237,7 +236,12 @@ def _source(parser: argparse.ArgumentParser) -> None:
     add = verbs.add_parser("add", help="evaluate one that fleet.toml does not name")
     add.add_argument("name")
     add.add_argument("url", help="any flake reference; of a folder the whole path")
-    add.add_argument("--on", choices=list(Trigger), default=Trigger.CHANGE, help="when it is evaluated by itself (change)")
+    add.add_argument(
+        "--on",
+        choices=[one.value for one in Trigger],
+        default=Trigger.CHANGE.value,
+        help="when it is evaluated by itself (change)",
+    )
     add.add_argument("--every", type=int, default=0, metavar="MINUTES", help="how often it is looked at beside that")
     verbs.add_parser("list", help="all, also those of fleet.toml")
     stay = verbs.add_parser("pin", help="let one stay at a revision that was evaluated, the last one where none is said")

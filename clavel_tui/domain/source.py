@@ -23,10 +23,14 @@ class Trigger(StrEnum):
 
 
 class SourcePin(Model):
-    """A Source stays at one revision, which was evaluated before. ``url`` is the reference that yields it again."""
+    """A Source stays at one revision, which was evaluated before. ``url`` is the reference that yields it again.
+
+    ``of``: what the Source followed then: of another repository it says nothing.
+    """
 
     revision: str
     url: str
+    of: str
     at: float
     operator: str
     why: str = ""
@@ -57,12 +61,21 @@ class KeptSource(Model):
     added: Source | None = None
     pin: SourcePin | None = None
 
+    def held(self, source: Source) -> Source:
+        """That Source, with its pin."""
+        return source.model_copy(update={"pin": self.pin}) if self.pin and self.pin.of == source.url else source
+
 
 def standing(said: Iterable[Source], kept: Iterable[KeptSource]) -> list[Source]:
     """All Sources by name, those of fleet.toml before what was added under the same name, each with its pin."""
     told = {one.name: one for one in kept}
     named = {one.name: one.added for one in told.values() if one.added} | {one.name: one for one in said}
-    return [one.model_copy(update={"pin": told[name].pin}) if name in told else one for name, one in sorted(named.items())]
+    return [told[name].held(one) if name in told else one for name, one in sorted(named.items())]
+
+
+def repository(url: str) -> str:
+    """A locked reference without its revision: those of one repository have the same."""
+    return re.sub(r"/[0-9a-f]{40}(?=$|\?)", "", url).partition("?")[0]
 
 
 class Lock(Model):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from clavel_tui.domain.deployment import Deployment, Head, Recorded, RefMove, full_name
 from clavel_tui.domain.source import Evaluation
-from clavel_tui.history.sources import refuse_unless_pinned_there
+from clavel_tui.history.sources import of_pinned_others, refuse_unless_told_so
 from clavel_tui.store import Database
 
 AGAIN_S = 86400.0
@@ -33,15 +33,15 @@ class Deployments:
     async def record(self, evaluation: Evaluation, deployments: Sequence[Deployment], operator: str, why: str) -> None:
         """One evaluation in one transaction: new Deployments, that they were evaluated, and the refs that moved by it.
 
-        A ref that is pinned stays.
+        A ref that is pinned stays, and one that points to what another Source has yielded which is pinned.
 
         Raises:
-            RefusedError: its Source was pinned elsewhere meanwhile.
+            RefusedError: its Source was pinned elsewhere or removed meanwhile.
         """
         at, lock = self._now(), evaluation.lock
         evaluated = (at, operator, evaluation.source.name, lock.url, lock.revision, int(lock.dirty), lock.nix)
         async with self._db.transaction() as write:
-            await refuse_unless_pinned_there(write, evaluation)
+            await refuse_unless_told_so(write, evaluation)
             known = {row[0] for row in await write.execute_fetchall("SELECT id FROM deployments")}
             await write.executemany(
                 "INSERT INTO deployments VALUES (?,?,?,?)",
@@ -51,7 +51,10 @@ class Deployments:
             again = {d.id: at - AGAIN_S if refs.get(d.name) == d.id else at for d in deployments}
             await write.executemany(_EVALUATED, [(d.id, *evaluated, d.id, *evaluated[1:], again[d.id]) for d in deployments])
             pinned = {row[0] for row in await write.execute_fetchall("SELECT name FROM pins")}
-            moving = [d for d in deployments if refs.get(d.name) != d.id and d.name not in pinned]
+            theirs = await of_pinned_others(write, evaluation.source.name)
+            moving = [
+                d for d in deployments if refs.get(d.name) != d.id and d.name not in pinned and refs.get(d.name) not in theirs
+            ]
             moves = [(d.name, d.id, refs.get(d.name, "")) for d in moving]
             await write.executemany(
                 "INSERT INTO refs VALUES (?,?) ON CONFLICT (name) DO UPDATE SET deployment=excluded.deployment",
@@ -70,8 +73,9 @@ class Deployments:
         return not all([await self._db.rows(_SAME, (d.id, d.name, *said, self._now() - AGAIN_S)) for d in deployments])
 
     async def looked(self, evaluation: Evaluation) -> None:
-        """The source was looked at, and nothing of it is news."""
+        """The source was looked at, and nothing of it is news. Raises what record does."""
         async with self._db.transaction() as write:
+            await refuse_unless_told_so(write, evaluation)
             await write.execute(_LOOKED, (evaluation.source.name, self._now(), evaluation.model_dump_json()))
 
     async def heads(self) -> dict[str, Head]:

@@ -50,6 +50,9 @@ def load_fleet(root: Path) -> Fleet:
         if table.on == Trigger.SCHEDULE and not table.every_minutes:
             right = "is missing: a schedule wants to know how often, such as every_minutes = 60"
             problems.append(Problem(str(root / "fleet.toml"), f"sources.{name}.every_minutes", None, right))
+        if table.on == Trigger.REQUEST and table.every_minutes:
+            right = 'is on no schedule: say on = "schedule", or leave it out'
+            problems.append(Problem(str(root / "fleet.toml"), f"sources.{name}.every_minutes", table.every_minutes, right))
     if problems or fleet is None:
         raise InventoryError(problems)
     return Fleet(

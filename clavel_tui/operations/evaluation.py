@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from clavel_tui.domain.deployment import full_name
 from clavel_tui.domain.errors import ClavelError, RefusedError
@@ -31,11 +31,14 @@ class EvaluationRun:
         self._notes: list[tuple[str, str]] = []
         self._begun = 0
 
-    async def run(self, source: Source) -> None:
-        """Ends in the journal, also when it is cancelled: then nothing was recorded."""
+    async def run(self, find: Callable[[], Awaitable[Source]]) -> None:
+        """Ends in the journal, also when it is cancelled: then nothing was recorded.
+
+        The Source is found when the operation stands in the journal: whoever joins it counts on what was told of it before.
+        """
         flusher = asyncio.create_task(self._keep_flushing())
         try:
-            evaluation = await self._evaluating.evaluate(source, self._progress)
+            evaluation = await self._evaluating.evaluate(await find(), self._progress)
             await self._record(evaluation)
         except (NixError, ClavelError) as error:
             await self._end(Outcome.FAILED, f"{error.text}; {error.hint}" if error.hint else error.text)

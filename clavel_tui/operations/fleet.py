@@ -193,17 +193,20 @@ class InProcessFleet:
 
     async def evaluate(self, source: str, reason: str = "") -> str:
         """See FleetClient."""
-        if self._parts.evaluator is None:
-            raise self._carrier.read_only()
-        found = await self._source(source)
-        request = Request(unit="", stack=found.name, verb=Verb.EVALUATE)
+        request = Request(unit="", stack=(await self._source(source)).name, verb=Verb.EVALUATE)
         for operation, runner, _ in await self._parts.journal.open_operations():
             if operation.request == request and runner == self._parts.runner_name:
                 return operation.id
+        # Whoever asked may be cancelled meanwhile: what has a row in the journal has to be carried out, too.
+        return await asyncio.shield(self._evaluate(source, request, reason))
+
+    async def _evaluate(self, source: str, request: Request, reason: str) -> str:
+        if self._parts.evaluator is None:
+            raise self._carrier.read_only()
         operation = await self._carrier.begin(request, reason)
         evaluating = Evaluating(self._parts.fleet, self._parts.evaluator, self._parts.deployments)
         run = EvaluationRun(self._parts, evaluating, self._parts.deployments, operation)
-        self._carrier.track(operation.id, f"source {found.name}", run.run(found))
+        self._carrier.track(operation.id, f"source {request.stack}", run.run(lambda: self._source(source)))
         return operation.id
 
     async def agents(self) -> Sequence[AgentState]:

@@ -13,7 +13,7 @@ from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Origin, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.domain.source import Source, SourcePin, Trigger
+from clavel_tui.domain.source import Evaluation, Lock, Source, SourcePin, Trigger
 from clavel_tui.fleet.state import SourceState
 
 from .conftest import FLEET
@@ -27,11 +27,13 @@ class Engine:
         self.asked: list[str] = []
         self.changes: asyncio.Queue[None] = asyncio.Queue()
         self.takes = 0.0
+        self.fails = 0
         self.now = list(FLEET.sources)
+        self.evaluated: Evaluation | None = None
         self.watched = 0
 
     async def sources(self) -> Sequence[SourceState]:
-        return []
+        return [SourceState(source=one, at=1.0, evaluation=self.evaluated) for one in self.now if self.evaluated]
 
     async def standing(self) -> Sequence[Source]:
         return self.now
@@ -45,6 +47,12 @@ class Engine:
 
     async def evaluate(self, _source: str, reason: str = "") -> str:
         self.asked.append(reason)
+        pinned = self.now[0].pin
+        if self.fails:
+            self.fails -= 1
+        else:
+            lock = Lock(url="", nar_hash="", revision=pinned.revision if pinned else "head")
+            self.evaluated = Evaluation(source=Source(name="main", url="/repository"), lock=lock)
         await asyncio.sleep(self.takes)
         return "0"
 
@@ -124,18 +132,24 @@ async def test_on_a_schedule_and_then_no_change_is_looked_for(monkeypatch: pytes
     assert (set(slept), engine.watched) == ({60}, 0)
 
 
-async def test_on_request_it_waits_until_somebody_has_told_something_of_it() -> None:
-    engine = Engine()
+async def test_on_request_nothing_is_evaluated_but_what_it_was_pinned_to() -> None:
+    engine = Engine(Outcome.FAILED, Outcome.FAILED)
     engine.now = [source(on=Trigger.REQUEST)]
     evaluations = Evaluations(FLEET, engine)
     task = asyncio.create_task(evaluations.keep_evaluating())
     await asyncio.sleep(0.1)
     assert engine.asked == []
-    pin = SourcePin(revision="1", url="/repository?rev=1", at=0.0, operator="ann")
+    pin = SourcePin(revision="1", url="/repository?rev=1", of="/repository", at=0.0, operator="ann")
     engine.now = [source(on=Trigger.REQUEST).model_copy(update={"pin": pin})]
+    engine.fails = 2
     evaluations.look_again()
-    await asyncio.sleep(0.1)
-    assert (engine.asked, engine.watched) == (["claveld was told of it"], 0)
+    async with asyncio.timeout(5):
+        while len(engine.asked) < 3:
+            await asyncio.sleep(0.005)
+    engine.now = [source(on=Trigger.REQUEST)]
+    evaluations.look_again()
+    await asyncio.sleep(0.2)
+    assert (engine.asked, engine.watched) == (["it was pinned"] * 3, 0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -146,14 +160,17 @@ async def test_what_is_taken_out_is_evaluated_no_more_and_what_stays_is_left_alo
     engine.now = [source("main"), source("other")]
     evaluations = Evaluations(FLEET, engine)
     task = asyncio.create_task(evaluations.keep_evaluating())
-    await asyncio.sleep(0.1)
-    assert (len(engine.asked), engine.watched) == (2, 3)
+    async with asyncio.timeout(5):
+        while (len(engine.asked), engine.watched) != (2, 3):
+            await asyncio.sleep(0.005)
     engine.now = engine.now[:1]
     evaluations.look_again()
     await asyncio.sleep(0.1)
-    for _ in range(3):
+    for count in range(3, 6):
         engine.changes.put_nowait(None)
-        await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            while len(engine.asked) < count:
+                await asyncio.sleep(0.005)
     assert (len(engine.asked), engine.watched) == (5, 3)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -79,6 +79,7 @@ def test_when_a_source_is_evaluated(root: Path, write: Write) -> None:
     [
         ('on = "schedule"', "sources.main.every_minutes: is missing: a schedule wants to know how often"),
         ('on = "never"', "sources.main.on is 'never': must match ^(change|schedule|request)$"),
+        ('on = "request"\nevery_minutes = 5', "sources.main.every_minutes is 5: is on no schedule"),
         ("every_minutes = -1", "sources.main.every_minutes is -1"),
     ],
 )

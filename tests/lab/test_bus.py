@@ -141,7 +141,7 @@ async def test_what_is_told_of_sources_is_told_to_all_and_a_pin_holds_for_what_w
     server: Server, tmp_path: Path
 ) -> None:
     old, new = deployment("amber"), deployment("amber", "/nix/store/2")
-    pin = SourcePin(revision="r1", url="git+file:///repository?rev=r1", at=5.0, operator="ann")
+    pin = SourcePin(revision="r1", url="git+file:///repository?rev=r1", of="/repository", at=5.0, operator="ann")
     async with claveld(tmp_path / "a.db", server.broker) as a, claveld(tmp_path / "b.db", server.broker) as b:
         await a.sources.add(Source(name="edge", url="github:ada/edge", added_by="ann"))
         await a.deployments.record(evaluation("r1"), [old], "claveld", "")

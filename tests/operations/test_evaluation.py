@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import State
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Source
+from clavel_tui.history import Journal
 from clavel_tui.operations import InProcessFleet
 from clavel_tui.operations.evaluation import find_source
 
@@ -64,6 +66,37 @@ async def test_a_second_request_for_a_source_that_is_being_evaluated_joins_it(fl
     assert first == second
     await fleet.wait(first)
     assert len(await fleet.history()) == 1
+
+
+@pytest.mark.parametrize("turns", [1, 5, 20, 60])
+async def test_who_asked_goes_away_at_any_moment_and_the_next_one_has_it_evaluated(fleet: InProcessFleet, turns: int) -> None:
+    asked = asyncio.create_task(fleet.evaluate("fleet"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    operation = await fleet.wait(await fleet.evaluate("fleet"))
+    assert operation.outcome is Outcome.UNITS_FAILED
+
+
+async def test_who_asked_goes_away_while_its_row_is_written(fleet: InProcessFleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, written = Journal.begin, asyncio.Event()
+
+    async def slow(*said: Any) -> None:  # noqa: ANN401  as it is asked
+        await begin(*said)
+        written.set()
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(Journal, "begin", slow)
+    asked = asyncio.create_task(fleet.evaluate("fleet"))
+    await written.wait()
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    (operation,) = await fleet.history()
+    async with asyncio.timeout(30):
+        while operation.outcome is not Outcome.UNITS_FAILED:
+            await asyncio.sleep(0.05)
+            (operation,) = await fleet.history()
 
 
 async def test_cancelling_records_nothing(fleet: InProcessFleet) -> None:
