@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
-from clavel_tui.domain.errors import ClavelError, SettingsError
+from clavel_tui.domain.errors import ClavelError, RefusedError, SettingsError
 from clavel_tui.inventory import load_fleet
 from clavel_tui.inventory.watching import fleet_changes
 from clavel_tui.process import is_alive, origin, runner_name
@@ -64,7 +64,9 @@ async def _run(args: argparse.Namespace) -> int:
     if args.verb == "key":
         sys.stdout.write(f"{new_seed(Path(args.file))}\n")
         return 0
-    config = read(Path(args.config) if args.config else FILE)
+    config = _of_console() if args.console else read(Path(args.config) if args.config else FILE)
+    if args.console and args.verb in ("serve", "forget-log"):
+        raise RefusedError(f"the console serves while it is open: `{args.verb}` is for a claveld of its own")
     fleet = load_fleet(Path(config.fleet))
     again = asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine, shared):
@@ -87,6 +89,20 @@ async def _run(args: argparse.Namespace) -> int:
         verb = VERBS[name]
         await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
     return 0
+
+
+def _of_console() -> Config:
+    """The claveld in the console of whoever asks, which need not be open."""
+    from clavel_tui.claveld.config import of_console
+    from clavel_tui.inventory import find_root
+    from clavel_tui.settings import Settings, user_file
+
+    settings = Settings.here()
+    if not settings.serve:
+        hint = 'write listen = "0.0.0.0:8420" there, with tls_certificate and tls_key'
+        raise RefusedError(f"[claveld] of {user_file()} says of no claveld in your console", hint)
+    root = find_root(None, os.environ, Path.cwd())
+    return of_console(dict(settings.serve), user_file(), root, settings.database, settings.nix, settings.evaluator_mib)
 
 
 async def _watch_files(root: Path, fleet: Fleet, again: asyncio.Event) -> None:

@@ -27,7 +27,10 @@ KEYS: dict[str, tuple[type, str]] = {
     "nix": (str, "the program that evaluates, such as /run/current-system/sw/bin/nix"),
     "evaluator_mib": (int, "the memory in MiB that one evaluator may have; 0 for no bound"),
     "signing_key": (str, "the file of a key that `nix store sign` takes; what is copied to units is signed with it"),
-    "claveld": (dict, "a table with url and token_file, and ca_file where its certificate is your own; nats instead of url"),
+    "claveld": (
+        dict,
+        "a table with url and token_file, and ca_file where its certificate is your own; nats or listen instead of url",
+    ),
     "keys": (dict, 'a table of command ids and keys, such as update = "U"'),
 }
 
@@ -63,6 +66,8 @@ class Settings:
     claveld: tuple[tuple[str, str], ...] = ()
     nats: Broker | None = None
     """The way to that claveld, instead of its url."""
+    serve: tuple[tuple[str, Any], ...] = ()
+    """What the claveld in this console listens on, instead of one elsewhere."""
     tour: bool = False
 
     @classmethod
@@ -74,6 +79,8 @@ class Settings:
         """
         user, system = read_config(user_file()), read_config(SYSTEM_FILE)
         claveld = user.claveld or system.claveld
+        serve = claveld if "listen" in claveld else {}
+        claveld = {} if serve else claveld
         wishes = ((system.read_only, str(SYSTEM_FILE)), (user.read_only, str(user_file())), (args.read_only, "--read-only"))
         return cls(
             args.fleet,
@@ -88,8 +95,15 @@ class Settings:
             signing_key=user.signing_key or system.signing_key,
             claveld=tuple((key, value) for key, value in claveld.items() if key != "nats"),
             nats=_broker(claveld["nats"]) if "nats" in claveld else None,
+            serve=tuple(serve.items()),
             evaluator_mib=next((c.evaluator_mib for c in (user, system) if c.evaluator_mib is not None), limits.EVALUATOR_MIB),
         )
+
+    @classmethod
+    def here(cls) -> Settings:
+        """As the files have it, where nothing else is said."""
+        said = dict.fromkeys(("fleet", "db", "ssh_config", "known_hosts", "identity"))
+        return cls.of(argparse.Namespace(**said, read_only=False))
 
     @property
     def database(self) -> Path:
@@ -153,6 +167,8 @@ def _problems(file: str, said: dict[str, Any]) -> Sequence[Problem]:
 
 
 def _claveld_problems(file: str, said: dict[str, object]) -> list[Problem]:
+    if "listen" in said:
+        return _serve_problems(file, said)
     known = ("url", "token_file", "ca_file", "nats")
     found = [
         Problem(file, f"claveld.{key}", said[key], f"no such key; there are {', '.join(known)}") for key in {*said} - {*known}
@@ -170,6 +186,17 @@ def _claveld_problems(file: str, said: dict[str, object]) -> list[Problem]:
     if "nats" in said:
         found += _nats_problems(file, said)
     return found
+
+
+def _serve_problems(file: str, said: dict[str, object]) -> list[Problem]:
+    """The values themselves are looked at when it begins: see claveld.config."""
+    if elsewhere := {*said} & {"url", "nats", "token_file"}:
+        right = "stands beside listen: claveld runs either here or elsewhere; take one of them out"
+        return [Problem(file, f"claveld.{min(elsewhere)}", None, right)]
+    known = ("listen", "tls_certificate", "tls_key", "plain_http")
+    return [
+        Problem(file, f"claveld.{key}", said[key], f"no such key; there are {', '.join(known)}") for key in {*said} - {*known}
+    ]
 
 
 def _broker(said: object) -> Broker:

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
 from clavel_tui.process import is_alive, origin, runner_name
-from clavel_tui.settings import Settings
+from clavel_tui.settings import Settings, user_file
 
 if TYPE_CHECKING:
     from clavel_tui.bus.far_fleet import FarFleet
     from clavel_tui.bus.for_console import ConsoleClient
+    from clavel_tui.claveld.embedded import Embedded
     from clavel_tui.domain.operation import Origin
     from clavel_tui.domain.unit import Fleet
     from clavel_tui.fleet.client import FleetClient
@@ -117,9 +118,8 @@ class Wiring:
             async with self._far() as far:
                 yield far
             return
-        claveld = self._claveld()
         try:
-            async with claveld.opened() if claveld else nullcontext(), (await self._engine(claveld)).opened() as fleet:
+            async with self._near(serve=False) as fleet:
                 if settle:
                     await fleet.settle_open()
                 yield fleet
@@ -140,9 +140,62 @@ class Wiring:
     @asynccontextmanager
     async def console(self, ask: Ask) -> AsyncIterator[FleetClient]:
         """The same for the console, which settles what is open while it runs, and asks in its own frame."""
+        from clavel_tui.domain.errors import StoreRefusedError
+        from clavel_tui.history import JournalError
+
         self.ask = ask
-        async with self.client(settle=False) as fleet:
+        try:
+            async with self._far() if self.is_far else self._near(serve=True) as fleet:
+                yield fleet
+        except JournalError as error:
+            raise StoreRefusedError(error.text, error.hint) from error
+
+    @asynccontextmanager
+    async def _near(self, *, serve: bool) -> AsyncIterator[InProcessFleet]:
+        """The engine over this fleet's files, with its claveld, which is elsewhere or in this process."""
+        from clavel_tui.history import MIGRATIONS
+        from clavel_tui.store import Database
+
+        self.fleet()  # what is wrong with its files is said before anything is open
+        async with AsyncExitStack() as near:
+            database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(self.settings.read_only))
+            near.push_async_callback(database.close)
+            embedded = self._embedded(database)
+            claveld = embedded.client if embedded else self._claveld()
+            if claveld:
+                await near.enter_async_context(claveld.opened())
+            fleet = await near.enter_async_context(self._engine(claveld, database).opened())
+            if embedded:
+                await near.enter_async_context(embedded.opened(fleet, serve=serve))
             yield fleet
+
+    def _embedded(self, database: Database) -> Embedded | None:
+        """The claveld that runs in this console, if the config file wants one."""
+        said = dict(self.settings.serve)
+        if not said:
+            return None
+        try:
+            from clavel_tui.claveld.embedded import Embedded
+        except ModuleNotFoundError as error:
+            from clavel_tui.domain.errors import RefusedError
+
+            hint = "or take listen out of [claveld] in config.toml"
+            raise RefusedError(f"{error.name} is not installed: `pip install 'clavel-tui[claveld]'`", hint) from error
+        from clavel_tui.claveld.config import of_console
+        from clavel_tui.claveld.coordinator import Coordinator
+        from clavel_tui.domain.agent import Role
+        from clavel_tui.history import Journal
+        from clavel_tui.history.agents import Agents, Holder
+        from clavel_tui.history.deployments import Deployments
+        from clavel_tui.history.refs import Refs
+        from clavel_tui.history.sources import Sources
+
+        settings, fleet = self.settings, self.fleet()
+        config = of_console(said, user_file(), self._root(), settings.database, settings.nix, settings.evaluator_mib)
+        journal = Journal(database, runner_name(os.getpid()), time.time)
+        coordinator = Coordinator(journal, Deployments(database), Refs(database), Agents(database), Sources(database))
+        holder = Holder(getpass.getuser(), Role.VIEWER if settings.read_only else Role.OPERATOR)
+        return Embedded(config, fleet, coordinator, holder)
 
     @asynccontextmanager
     async def _far(self) -> AsyncIterator[FarFleet]:
@@ -208,11 +261,12 @@ class Wiring:
 
         return Following(claveld, Applied(database)) if isinstance(claveld, FollowingClient) else None
 
-    async def _engine(self, claveld: ConsoleClient | None) -> InProcessFleet:
+    def _engine(self, claveld: ConsoleClient | None, database: Database) -> InProcessFleet:
         from clavel_tui.domain import limits
-        from clavel_tui.history import MIGRATIONS, Journal
+        from clavel_tui.history import Journal
         from clavel_tui.history.deployments import Deployments
         from clavel_tui.history.mutes import Mutes
+        from clavel_tui.history.sources import Sources
         from clavel_tui.nix import Evaluator, Workshop
         from clavel_tui.operations import InProcessFleet
         from clavel_tui.operations.parts import Clock, Parts
@@ -222,12 +276,10 @@ class Wiring:
         from clavel_tui.remote.local import LocalRunner
         from clavel_tui.remote.looking import LookingRunner
         from clavel_tui.remote.secrets import Secrets
-        from clavel_tui.store import Database
         from clavel_tui.unit import script
 
         inventory = self.fleet()
         read_only = self.settings.read_only
-        database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(read_only))
         secrets = Secrets(self.ask)
         runner = self._runner()
         scripts = JobScripts(put=script("put.sh"), job=script("lib.sh") + script("job.sh"))
@@ -250,6 +302,7 @@ class Wiring:
             journal=Journal(database, name, time.time),
             deployments=Deployments(database, time.time),
             mutes=Mutes(database),
+            kept=Sources(database) if self.settings.serve else None,
             evaluator=evaluator,
             workshop=workshop,
             nix=settings.nix,

@@ -72,9 +72,7 @@ class ByNats(Claveld):
         except ValueError as error:
             raise ClaveldError(f"{self.url} answers what is not understood: {clean(str(error), 200)}", NOT_UNDERSTOOD) from error
         self._at = reply.headers.get(AT, "")
-        if reply.status not in WELL:
-            raise ClaveldError(f"claveld at {self.url} says {reply.status}: {detail(reply.body.encode())}", reply.status)
-        return reply.status, _headers(reply.headers), reply.body.encode()
+        return answer_of(f"claveld at {self.url}", reply)
 
     async def _answer(self, data: bytes, timeout: float) -> bytes:
         at, self._at = self._at, ""
@@ -84,6 +82,17 @@ class ByNats(Claveld):
             except NobodyError:  # that one is gone: whoever else is there
                 pass
         return await self._link.ask(self._all, data, timeout)
+
+
+def answer_of(who: str, reply: Reply) -> Said:
+    """As over HTTP.
+
+    Raises:
+        ClaveldError: it says no.
+    """
+    if reply.status not in WELL:
+        raise ClaveldError(f"{who} says {reply.status}: {detail(reply.body.encode())}", reply.status)
+    return reply.status, _headers(reply.headers), reply.body.encode()
 
 
 def _headers(said: dict[str, str]) -> http.client.HTTPMessage:

@@ -13,6 +13,8 @@ from clavel_tui.bus.by_nats import AT, Question, Reply, packed, refusal
 from clavel_tui.bus.link import Link
 from clavel_tui.bus.packing import BYTES, unpack
 from clavel_tui.claveld.limits import FACTS_BYTES
+from clavel_tui.claveld.who import HOLDER
+from clavel_tui.history.agents import Holder
 
 QUEUE = "claveld"
 
@@ -42,8 +44,8 @@ class Asking:
         return said if len(said) <= BYTES else packed(refusal(413, "the answer is too long for NATS: ask over HTTP"))
 
 
-async def ask(app: ASGIApp, question: Question) -> Reply:
-    """What the application answers, as a web server would ask it."""
+async def ask(app: ASGIApp, question: Question, holder: Holder | None = None) -> Reply:
+    """What the application answers, as a web server would ask it. ``holder``: who asks, where that needs no token."""
     path, _, query = question.path.partition("?")
     body = question.body.encode()
     scope = {
@@ -60,6 +62,7 @@ async def ask(app: ASGIApp, question: Question) -> Reply:
             *((name.lower().encode(), value.encode()) for name, value in question.headers.items()),
             (b"content-length", str(len(body)).encode()),
         ],
+        HOLDER: holder,
         "client": ("nats", 0),
         "server": ("nats", None),
     }

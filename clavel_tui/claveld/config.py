@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,26 @@ def read(file: Path) -> Config:
         config = Config.model_validate(said)
     except ValidationError as error:
         raise SettingsError([_problem(file, said, one) for one in error.errors()]) from error
+    if problems := _together(file, config):
+        raise SettingsError(problems)
+    return config
+
+
+EMBEDDED = ("listen", "tls_certificate", "tls_key", "plain_http")
+"""What [claveld] of a console's own file may say of one that runs in it."""
+
+
+def of_console(said: Mapping[str, Any], file: Path, fleet: Path, database: Path, nix: str, evaluator_mib: int) -> Config:
+    """Of the claveld in a console: the rest is the console's own.
+
+    Raises:
+        SettingsError: with all that is wrong with it.
+    """
+    own = {"fleet": str(fleet), "database": str(database), "nix": nix, "evaluator_mib": evaluator_mib}
+    try:
+        config = Config.model_validate({**said, **own})
+    except ValidationError as error:
+        raise SettingsError([_problem(file, dict(said), one) for one in error.errors()]) from error
     if problems := _together(file, config):
         raise SettingsError(problems)
     return config

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.config import Config
@@ -20,13 +21,31 @@ STOP_S = 10
 """For requests that are under way; those that only wait are answered at once."""
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's own signal handlers raise the signal anew when it has ended: before the database is closed."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """See uvicorn."""
         yield
+
+
+def uvicorn_config(app: ASGIApp, config: Config, *, quiet: bool = False) -> uvicorn.Config:
+    """``quiet``: where a terminal is full of something else."""
+    host, port = config.address
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        ssl_certfile=config.tls_certificate or None,
+        ssl_keyfile=config.tls_key or None,
+        access_log=False,  # a line for each of a thousand agents that ask every minute would bury all others
+        log_level="critical" if quiet else "info",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+        timeout_keep_alive=75,
+        lifespan="off",
+    )
 
 
 async def serve(
@@ -37,22 +56,8 @@ async def serve(
 
     What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start.
     """
-    host, port = config.address
     app = make_app(coordinator, evaluations, showing)
     app.state.replica = shared.replica if shared else None
-    said = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        ssl_certfile=config.tls_certificate or None,
-        ssl_keyfile=config.tls_key or None,
-        access_log=False,  # a line for each of a thousand agents that ask every minute would bury all others
-        log_level="info",
-        server_header=False,
-        timeout_graceful_shutdown=STOP_S,
-        timeout_keep_alive=75,
-        lifespan="off",
-    )
     coordinator.sources_told = evaluations.look_again
     await coordinator.look()
     background = [
@@ -63,7 +68,7 @@ async def serve(
     ]
     anew = asyncio.create_task(again.wait())
     anew.add_done_callback(lambda task: None if task.cancelled() else stop())
-    http = _Server(said)
+    http = Server(uvicorn_config(app, config))
 
     def stop() -> None:
         coordinator.close_soon()

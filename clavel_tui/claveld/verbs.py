@@ -194,6 +194,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="show the version and end")
     parser.add_argument("--config", default=None, metavar="FILE", help="its own file (/etc/claveld/claveld.toml)")
+    parser.add_argument(
+        "--console", action="store_true", help="the claveld in your own console: its journal, and its fleet's files"
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND")
     verbs.add_parser("serve", help="evaluate and serve until stopped")
     _agent(verbs.add_parser("agent", help="agents: add, list, token, tell, remove"))

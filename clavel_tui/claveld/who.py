@@ -14,6 +14,9 @@ from clavel_tui.claveld.problems import ProblemError
 from clavel_tui.domain.agent import Role
 from clavel_tui.history.agents import Holder
 
+HOLDER = "clavel.holder"
+"""In the scope of a question that comes from within this process: nothing that is sent from outside can be there."""
+
 
 def coordinator_of(request: Request) -> Coordinator:
     """Of this app."""
@@ -40,7 +43,7 @@ class _Bearer(SecurityBase):
         """Raises a problem: 401 without a good token, 429 for one that asks too often, or an address that guesses."""
         claveld, asked = coordinator_of(request), request.app.state.asked
         token = token_of(request.headers.get("Authorization"))
-        found = claveld.holder(token)
+        found = request.scope.get(HOLDER) or claveld.holder(token)
         if found is None:
             await self._refuse(request, claveld, token)
             raise ProblemError(401, "this token is not good (any more)", headers={"WWW-Authenticate": "Bearer"})

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from clavel_tui.domain.broker import Broker
 
+from .console import PROGRAM
 from .host import Host
 from .lab import Lab
 from .setup import agent_packages
@@ -125,6 +126,40 @@ class Claveld:
         state = next(one for one in self.get("/v1/agents") if one["agent"]["name"] == agent)
         said: dict[str, Any] = state["reports"][0]["report"] if state["reports"] else {}
         return said
+
+
+class InConsole(Claveld):
+    """The one in the workstation's console, as long as that is open: in a terminal with ``argv`` and ``env``."""
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_certificate()
+        self.config = self.fleet.folder / "config/clavel-tui/config.toml"
+        self._before = self.config.read_text()
+        said = {
+            "listen": f"{self.fleet.lab.plan.gateway}:{self.port}",
+            "tls_certificate": str(self.ca),
+            "tls_key": str(self.folder / "key.pem"),
+        }
+        write(
+            self.config, f"{self._before}[claveld]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
+        )
+        self.env = {**self.fleet.home, "XDG_DATA_HOME": str(self.folder / "data"), "CLAVEL_FLEET": str(self.fleet.console.hosts)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        write(self.config, self._before)
+
+    @property
+    def argv(self) -> list[str]:
+        ssh = self.fleet.lab.ssh_dir
+        files = ("--ssh-config", ssh / "config", "--known-hosts", ssh / "known_hosts", "--identity", ssh / "id")
+        return [str(PROGRAM), *(str(part) for part in files)]
+
+    def command(self, *words: str, code: int = 0) -> str:
+        done = subprocess.run([CLAVELD, "--console", *words], env={**os.environ, **self.env}, capture_output=True, text=True)
+        assert done.returncode == code, f"claveld --console {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
 
 
 def settings_of(broker: Broker) -> str:

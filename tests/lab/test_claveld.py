@@ -14,7 +14,7 @@ from .cache import Cache
 from .console import PROGRAM, Answer, Console
 from .flakes import git
 from .lab import Lab
-from .pull import ROOT, Agent, Claveld
+from .pull import ROOT, Agent, Claveld, InConsole
 from .shell import wait_for, write
 from .systems import Fleet, boots, made, profile, runs
 from .terminal import Terminal
@@ -287,6 +287,39 @@ def test_an_agent_that_is_killed_while_it_applies_and_claveld_that_is_away(pull:
     wait_for("it has come", lambda: pull.claveld.report("h1").get("phase") == "held", timeout=90)
     assert "0 reports" in pull.agents["h1"].command("status")
     pull.agents["h1"].command("release")
+
+
+def test_an_open_console_is_the_claveld_of_its_agents(workshop: Fleet) -> None:
+    shutil.rmtree(workshop.folder / "live", ignore_errors=True)
+    git(workshop.folder, "clone", "-q", str(workshop.repository), "live")
+    first = workshop.begin()["h1"]
+    agent = Agent(workshop.lab, workshop.lab.host("h1"))
+    with Cache(workshop) as cache, InConsole(workshop, "in-console") as claveld:
+        workshop.caches({cache.url: cache.key("cache")}, workshop.folder / "live")
+        pull = Pull(workshop, cache, claveld, {"h1": agent})
+        try:
+            agent.install(claveld)
+            agent.start()
+            with Terminal(claveld.argv, width=130, height=40, env=claveld.env) as keys:
+                keys.until("✓ idle")
+                wanted = pull.publish(h1={"version": "24.11.5"})
+                wait_for("h1 runs it", lambda: pull.all_run(wanted), timeout=90)
+                assert claveld.command("agent", "list").startswith("h1\th1\t")
+                keys.press("r")
+                keys.until("last known good", "enter  choose")
+                keys.press("Enter")
+                keys.until("its agent applies that", "y  do it now")
+                keys.press("y")
+                wait_for("h1 runs what it ran", lambda: pull.all_run({"h1": first}), timeout=90)
+                keys.press("5")
+                keys.until("✓ succeeded", "as its agent has", timeout=60)
+                keys.press("q")
+                keys.until("ended with 0")
+            assert "pinned by" in claveld.command("refs")
+            assert pull.all_run({"h1": first})
+        finally:
+            agent.stop()
+    workshop.lab.reset()
 
 
 def test_an_agent_is_small(pull: Pull) -> None:
