@@ -72,6 +72,11 @@ def test_what_the_system_forbids_nothing_allows(system: Path, monkeypatch: pytes
         ('keys = { updat = "u" }', "keys.updat: no such command; there are update, "),
         ("keys = { update = 1 }", "keys.update is 1: should be a key"),
         ('keys = { update = "q" }', "keys.quit is 'q': is the key of update already"),
+        (
+            'claveld = { listen = "a:1", url = "https://x" }',
+            "claveld.url: stands beside listen: claveld runs either here or elsewhere",
+        ),
+        ('claveld = { listen = "a:1", port = 1 }', "claveld.port is 1: no such key; there are listen, tls_certificate, tls_key"),
     ],
 )
 def test_a_mistake_is_told_and_never_passed_over(system: Path, text: str, sentence: str) -> None:
@@ -80,6 +85,12 @@ def test_a_mistake_is_told_and_never_passed_over(system: Path, text: str, senten
         Settings.of(parsed("units"))
     assert f"{system}: " in str(caught.value)
     assert sentence in str(caught.value)
+
+
+def test_a_claveld_in_this_console_is_none_elsewhere(system: Path) -> None:
+    system.write_text('claveld = { listen = "127.0.0.1:8420" }\n')
+    settings = Settings.of(parsed("units"))
+    assert (settings.claveld, settings.nats, dict(settings.serve)) == ((), None, {"listen": "127.0.0.1:8420"})
 
 
 def test_a_system_file_that_cannot_be_read_ends_the_start(system: Path) -> None:

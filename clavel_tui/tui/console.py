@@ -16,6 +16,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.widgets import Input
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 from clavel_tui.domain.commands import COMMANDS, command
@@ -60,7 +61,7 @@ class Console(App[None]):
     tour_step = reactive(OVER, bindings=False)
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(c.key, f"command('{c.id}')", c.name, show=c.shown, tooltip=c.tooltip, id=c.id)
+            Binding(c.key, f"command('{c.id}')", c.name, show=c.shown, tooltip=c.tooltip, id=c.id, priority=c.id == "filter")
             for c in COMMANDS
             if c.id != "details"
         ),
@@ -185,6 +186,12 @@ class Console(App[None]):
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         self.push_screen(screen, lambda value: answer.set_result(value) if not answer.done() else None)
         return await answer
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The filter's key comes first, so that what is typed right behind it is the filter's; in a field it is a letter."""
+        if (action, parameters) == ("command", ("filter",)) and isinstance(self.focused, Input):
+            return None
+        return super().check_action(action, parameters)
 
     def action_command(self, ident: str) -> None:
         """Every key comes here: a command that cannot be used now says why. Once a dialog is up, keys are its."""

@@ -305,6 +305,8 @@ def test_an_open_console_is_the_claveld_of_its_agents(workshop: Fleet) -> None:
                 wanted = pull.publish(h1={"version": "24.11.5"})
                 wait_for("h1 runs it", lambda: pull.all_run(wanted), timeout=90)
                 assert claveld.command("agent", "list").startswith("h1\th1\t")
+                keys.press("/", "h", "1", "Enter")  # units that differ from what was committed stand above it
+                keys.until("▌h1", "1 of 3")
                 keys.press("r")
                 keys.until("last known good", "enter  choose")
                 keys.press("Enter")
