@@ -2,7 +2,12 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# A machine that stands still for a moment makes no example wrong.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ from clavel_tui import __version__
 from clavel_tui.agent import memory
 from clavel_tui.agent.deciding import RETRY_FIRST_S, RETRY_MOST_S, Decision, Runs, decide
 from clavel_tui.agent.outbox import Outbox
-from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.claveld import NOT_EVALUATED, ClaveldError
 from clavel_tui.bus.for_agent import AgentClient, Got
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
 from clavel_tui.domain.deployment import Deployment
@@ -129,7 +129,7 @@ class Daemon:
             except ClaveldError as error:
                 self._note(ref, str(error))
                 ref.woken.set()
-                pause = REFUSED_S if error.refused else away
+                pause = REFUSED_S if error.refused and error.status != NOT_EVALUATED else away
                 away = min(away * 2, AWAY_MOST_S)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  jitter
                 continue

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from clavel_tui.bus.claveld import ClaveldError
+from clavel_tui.bus.claveld import NOT_EVALUATED, ClaveldError
 from clavel_tui.bus.for_agent import AgentClient
 from clavel_tui.domain.errors import RefusedError
 
@@ -59,7 +59,3 @@ def enrol(file: Path, name: str, url: str, token: str, ca_file: str) -> str:
         out.write(f"{token}\n")
     file.write_text(agent_toml(name, url, token_file, ca_file), encoding="utf-8")
     return got.deployment.nar_id if got and got.deployment else "nothing yet"
-
-
-NOT_EVALUATED = 404
-"""The token is good, and nothing was evaluated for the machine so far."""

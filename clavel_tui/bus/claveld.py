@@ -19,6 +19,8 @@ from clavel_tui.domain.text import clean
 CONNECT_S = 10.0
 NOT_UNDERSTOOD = http.client.UNPROCESSABLE_ENTITY
 """As if it had refused: what answers there is no claveld, or one of another version."""
+NOT_EVALUATED = http.client.NOT_FOUND
+"""There is no such Deployment, yet."""
 SLOWER = http.client.TOO_MANY_REQUESTS
 WELL = frozenset({http.client.OK, http.client.ACCEPTED, http.client.NO_CONTENT, http.client.NOT_MODIFIED})
 ANSWER_S = 20.0

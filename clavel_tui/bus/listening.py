@@ -11,14 +11,15 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from clavel_tui.bus.by_nats import ByNats
-from clavel_tui.bus.claveld import NOT_UNDERSTOOD, ClaveldError
+from clavel_tui.bus.claveld import NOT_EVALUATED, NOT_UNDERSTOOD, ClaveldError
 from clavel_tui.bus.for_agent import AgentClient, Got
 from clavel_tui.bus.link import Link, Message
 from clavel_tui.bus.wanted import BEAT_S, Beat, Ordering, Wanted
 from clavel_tui.domain.agent import Told
 from clavel_tui.domain.broker import key
 
-NOT_EVALUATED = 404
+KEPT_S = 0.3
+"""For a server to keep what it has told of already."""
 
 
 class ListeningClient(ByNats, AgentClient):
@@ -49,8 +50,14 @@ class ListeningClient(ByNats, AgentClient):
         subjects = key(self._refs, "ref", name), key(self._refs, "told", self._agent)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
+                heard = False
                 while (got := await self._now(name, *subjects)).tag == tag:
-                    await self._news.wait()
+                    if heard:  # the server says it to all, and keeps it, in no certain order
+                        await asyncio.sleep(KEPT_S)
+                        self._kept.clear()
+                    else:
+                        await self._news.wait()
+                    heard = not heard
                 return got
         self._kept.clear()
         got = await self._now(name, *subjects)

@@ -36,10 +36,10 @@ async def test_who_waits_hears_of_a_change_at_once_and_of_nobody_elses(claveld: 
     waits = {}
     for name in ("amber", "beryl"):
         tag = (await claveld.get(f"/v1/deployments/{name}", name)).headers["ETag"]
-        waits[name] = asyncio.create_task(claveld.get(f"/v1/deployments/{name}?wait=2", name, **{"If-None-Match": tag}))
+        waits[name] = asyncio.create_task(claveld.get(f"/v1/deployments/{name}?wait=6", name, **{"If-None-Match": tag}))
     await asyncio.sleep(0.1)
     await claveld.evaluated(deployment("amber", "b"), deployment("beryl"))
-    told = await asyncio.wait_for(waits["amber"], 1.0)
+    told = await asyncio.wait_for(waits["amber"], 3.0)
     assert told.json()["specification"]["template"]["narId"] == path("b")
     assert not waits["beryl"].done()
     assert (await waits["beryl"]).status_code == 304

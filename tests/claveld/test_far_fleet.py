@@ -104,8 +104,9 @@ async def test_three_keys_bring_a_unit_back_through_claveld(served: Served, flee
     assert plan.pull.deployment == A.id
     ident = await fleet.submit(plan, "b is slow")
     await until(fleet, lambda amber: amber.head and amber.head.nar_id == path("a"))
-    state = await fleet.snapshot()
-    assert [one.step for one in state.operations] == ["its agent applies it"]
+    async with asyncio.timeout(10):
+        while [one.step for one in (await fleet.snapshot()).operations] != ["its agent applies it"]:
+            await asyncio.sleep(0.02)
     await asyncio.wrap_future(served.say(said("a", 3)))
     ended = await asyncio.wait_for(fleet.wait(ident), 10)
     assert (ended.outcome, ended.text.endswith("runs, as its agent has seen")) == (Outcome.SUCCEEDED, True)

@@ -205,8 +205,10 @@ class Agent:
         """And what it leaves behind, for the next test."""
         if self._systemd:
             self.host.exec("systemctl stop clavel-agent; systemctl reset-failed clavel-agent", check=False)
-        loop = "kill -9 $(cat /run/clavel-agent.pid)"
-        self.host.exec(f"{loop}; pkill -f clavel_tui.agent_wiring; sleep 1; rm -rf /var/lib/clavel-agent", check=False)
+        self.host.exec("kill -9 $(cat /run/clavel-agent.pid)", check=False)
+        # No shell: its own command line would be one of those that are killed, and nothing behind it would be done.
+        self.host.exec(["pkill", "-f", "clavel_tui.agent_wiring"], check=False)
+        self.host.exec("sleep 1; rm -rf /var/lib/clavel-agent")
 
     def kill(self) -> None:
         """As a crash does; whatever started it starts it again."""

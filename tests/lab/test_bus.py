@@ -489,7 +489,7 @@ async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(
             waiting = asyncio.create_task(agent.deployment("amber", got.tag, 60))
             await asyncio.sleep(0.2)
             await tell(link, 1)
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 got = await waiting
             assert got.deployment == found[1]
             waiting = asyncio.create_task(agent.deployment("amber", got.tag, 60))

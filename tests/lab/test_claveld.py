@@ -277,7 +277,7 @@ def test_an_agent_that_is_killed_while_it_applies_and_claveld_that_is_away(pull:
     time.sleep(2)
     pull.agents["h1"].kill()
     pull.until_all_run(wanted)
-    wait_for("it is reported", lambda: pull.claveld.report("h1").get("running") == wanted["h1"], timeout=30)
+    wait_for("it is reported", lambda: pull.claveld.report("h1").get("running") == wanted["h1"], timeout=60)
 
     pull.claveld.stop(signal.SIGKILL)
     pull.agents["h1"].command("hold")
@@ -285,7 +285,7 @@ def test_an_agent_that_is_killed_while_it_applies_and_claveld_that_is_away(pull:
     pull.agents["h1"].kill()
     pull.claveld.start()
     wait_for("it has come", lambda: pull.claveld.report("h1").get("phase") == "held", timeout=90)
-    assert "0 reports" in pull.agents["h1"].command("status")
+    wait_for("nothing waits", lambda: "0 reports" in pull.agents["h1"].command("status"), timeout=30)
     pull.agents["h1"].command("release")
 
 
@@ -307,6 +307,7 @@ def test_an_open_console_is_the_claveld_of_its_agents(workshop: Fleet) -> None:
                 assert claveld.command("agent", "list").startswith("h1\th1\t")
                 keys.press("/", "h", "1", "Enter")  # units that differ from what was committed stand above it
                 keys.until("▌h1", "1 of 3")
+                time.sleep(1.5)  # what is typed with the enter goes to the field still
                 keys.press("r")
                 keys.until("last known good", "enter  choose")
                 keys.press("Enter")

@@ -87,7 +87,7 @@ def test_init_adopts_what_runs_and_the_console_updates_and_rolls_back(newcomer: 
             keys.press(letter)
         keys.until("1 of 3")
         keys.press("Enter")
-        time.sleep(0.5)  # what is typed with the enter goes to the field still
+        time.sleep(1.5)  # what is typed with the enter goes to the field still
         keys.press("u")
         keys.until("y  do it now")
         keys.press("y")

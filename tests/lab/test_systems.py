@@ -177,7 +177,7 @@ def test_a_reboot_while_it_waits_lands_on_the_old_system(fleet: Fleet) -> None:
     h1 = fleet.lab.hosts[0]
     before = runs(h1)
     fleet.unit(
-        "h1", system={"confirm_seconds": 60, "grace_seconds": 3}, checks=[{"tcp": 9}]
+        "h1", system={"confirm_seconds": 60, "grace_seconds": 10, "check_seconds": 30}, checks=[{"tcp": 9}]
     )  # it ends after the activation: no word is given
     wanted = fleet.new("h1", "24.11.2")
     fleet.console.run("prepare", "h1").ends(SUCCEEDED)
@@ -314,13 +314,14 @@ def test_a_read_only_console_looks_at_systems_and_changes_none(fleet: Fleet) -> 
 
 
 def test_a_second_operator_is_locked_out_by_name(fleet: Fleet) -> None:
-    fleet.commit(h1={"version": "24.11.2", "slow": 5})
+    fleet.commit(h1={"version": "24.11.2", "slow": 15})
     fleet.console.run("eval").ends(SUCCEEDED)
     fleet.console.run("prepare", "h1").ends(SUCCEEDED)
     first = fleet.console.start("deploy", "h1", "--yes", "--reason", "the first")
     wait_for(
         "the first holds the lock",
         lambda: "deploy" in fleet.lab.hosts[0].exec("cat /var/lib/clavel/lock.owner", check=False).stdout,
+        timeout=60,
     )
     second = fleet.console.another("second.db").run("deploy", "h1", "--to", runs(fleet.lab.hosts[0]), "--yes").ends(REFUSED)
     assert "operator=root@" in second.err

@@ -124,10 +124,10 @@ async def test_a_command_that_does_not_read_its_stdin_has_its_own_code(make: Mak
 async def test_lines_come_as_they_are_said(make: MakeRunner) -> None:
     came: list[tuple[str, float]] = []
     await make().query(
-        H1, sh("for n in 1 2 3; do echo $n; sleep 0.3; done; printf é"), lambda line: came.append((line, time.monotonic()))
+        H1, sh("for n in 1 2 3; do echo $n; sleep 1; done; printf é"), lambda line: came.append((line, time.monotonic()))
     )
     assert [line for line, _ in came] == ["1", "2", "3", "é"]
-    assert came[2][1] - came[0][1] > 0.4
+    assert came[2][1] - came[0][1] > 0.7
 
 
 async def test_an_answer_without_end_is_an_error(make: MakeRunner) -> None:
@@ -238,7 +238,7 @@ async def test_a_host_that_is_silent_costs_one_timeout_and_then_nothing(make: Ma
         times.append(time.monotonic() - start)
         assert (error.kind, error.text) == ("unreachable", "h1 (h1) did not answer within 1 s")
     assert 0.9 < times[0] < 3
-    assert max(times[1:]) < 0.1
+    assert max(times[1:]) < 0.5
     host.thaw()
     await runner.forget(H1)
     assert (await runner.query(H1, sh("hostname"))).out == "h1\n"
@@ -260,7 +260,7 @@ async def test_one_warm_connection(make: MakeRunner, host: Host) -> None:
 
 async def test_eight_channels_at_most(make: MakeRunner, host: Host) -> None:
     host.exec("rm -rf /run/open; mkdir /run/open")
-    text = "mkdir /run/open/$$; sleep 0.4; ls /run/open | wc -l; rmdir /run/open/$$"
+    text = "mkdir /run/open/$$; sleep 2; ls /run/open | wc -l; rmdir /run/open/$$"
     runner = make()
     found = await asyncio.gather(*(runner.query(H1, sh(text)) for _ in range(20)))
     assert max(int(result.out) for result in found) == 8
@@ -347,7 +347,7 @@ async def test_a_resident_script_whose_connection_dies_meanwhile(make: MakeRunne
 
 async def test_a_resident_script_that_hangs_gives_what_it_has_said(make: MakeRunner, host: Host) -> None:
     runner = make()
-    assert await runner.converse(H1, sh(RESIDENT, timeout=1.0), "slow", "end") == (["got slow"], False)
+    assert await runner.converse(H1, sh(RESIDENT, timeout=3.0), "slow", "end") == (["got slow"], False)
     assert await runner.converse(H1, sh(RESIDENT, timeout=5.0), "quick", "end") == (["got quick"], True)
     host.exec("pkill -f 'sleep 36'", check=False)
 
