@@ -64,9 +64,8 @@ async def _run(args: argparse.Namespace) -> int:
     if args.verb == "key":
         sys.stdout.write(f"{new_seed(Path(args.file))}\n")
         return 0
-    config = _of_console() if args.console else read(Path(args.config) if args.config else FILE)
-    if args.console and args.verb in ("serve", "forget-log"):
-        raise RefusedError(f"the console serves while it is open: `{args.verb}` is for a claveld of its own")
+    name = f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb
+    config = _of_console(args, changes=name not in READING) if args.console else read(Path(args.config) if args.config else FILE)
     fleet = load_fleet(Path(config.fleet))
     again = asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine, shared):
@@ -79,7 +78,6 @@ async def _run(args: argparse.Namespace) -> int:
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
             return _AGAIN if again.is_set() else 0
-        name = f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb
         if shared and name == "forget-log":
             await shared.forget()
             return 0
@@ -91,17 +89,23 @@ async def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _of_console() -> Config:
-    """The claveld in the console of whoever asks, which need not be open."""
+def _of_console(args: argparse.Namespace, *, changes: bool) -> Config:
+    """The claveld in the console of whoever asks, which need not be open. Read-only holds here as it does there."""
     from clavel_tui.claveld.config import of_console
     from clavel_tui.inventory import find_root
     from clavel_tui.settings import Settings, user_file
 
-    settings = Settings.here()
+    if args.config:
+        raise RefusedError("--config and --console name two different claveld", "take one of them out")
+    if args.verb in ("serve", "forget-log"):
+        raise RefusedError(f"the console serves while it is open: `{args.verb}` is for a claveld of its own")
+    settings = Settings.here(args.fleet, args.db)
+    if changes and settings.read_only:
+        raise RefusedError(f"read-only ({settings.read_only}): nothing is changed here")
     if not settings.serve:
         hint = 'write listen = "0.0.0.0:8420" there, with tls_certificate and tls_key'
         raise RefusedError(f"[claveld] of {user_file()} says of no claveld in your console", hint)
-    root = find_root(None, os.environ, Path.cwd())
+    root = find_root(settings.fleet, os.environ, Path.cwd())
     return of_console(dict(settings.serve), user_file(), root, settings.database, settings.nix, settings.evaluator_mib)
 
 

@@ -100,10 +100,10 @@ class Settings:
         )
 
     @classmethod
-    def here(cls) -> Settings:
-        """As the files have it, where nothing else is said."""
-        said = dict.fromkeys(("fleet", "db", "ssh_config", "known_hosts", "identity"))
-        return cls.of(argparse.Namespace(**said, read_only=False))
+    def here(cls, fleet: str | None, db: str | None) -> Settings:
+        """As the files have it, but for these two."""
+        said = dict.fromkeys(("ssh_config", "known_hosts", "identity"))
+        return cls.of(argparse.Namespace(**said, fleet=fleet, db=db, read_only=False))
 
     @property
     def database(self) -> Path:

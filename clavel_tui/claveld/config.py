@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from clavel_tui.domain import limits
 from clavel_tui.domain.broker import Broker
 from clavel_tui.domain.errors import Problem, SettingsError
+from clavel_tui.domain.text import clean
 
 FILE = Path("/etc/claveld/claveld.toml")
 
@@ -76,10 +78,6 @@ def read(file: Path) -> Config:
     return config
 
 
-EMBEDDED = ("listen", "tls_certificate", "tls_key", "plain_http")
-"""What [claveld] of a console's own file may say of one that runs in it."""
-
-
 def of_console(said: Mapping[str, Any], file: Path, fleet: Path, database: Path, nix: str, evaluator_mib: int) -> Config:
     """Of the claveld in a console: the rest is the console's own.
 
@@ -87,16 +85,29 @@ def of_console(said: Mapping[str, Any], file: Path, fleet: Path, database: Path,
         SettingsError: with all that is wrong with it.
     """
     own = {"fleet": str(fleet), "database": str(database), "nix": nix, "evaluator_mib": evaluator_mib}
+    files = {key: str(Path(said[key]).expanduser()) for key in ("tls_certificate", "tls_key") if isinstance(said.get(key), str)}
     try:
-        config = Config.model_validate({**said, **own})
+        config = Config.model_validate({**said, **files, **own})
     except ValidationError as error:
-        raise SettingsError([_problem(file, dict(said), one) for one in error.errors()]) from error
-    if problems := _together(file, config):
+        raise SettingsError([_problem(file, dict(said), one, "claveld.") for one in error.errors()]) from error
+    if problems := [*_together(file, config, "claveld."), *_certificate(file, config)]:
         raise SettingsError(problems)
     return config
 
 
-def _problem(file: Path, said: dict[str, Any], error: Any) -> Problem:  # noqa: ANN401  pydantic's own dictionary
+def _certificate(file: Path, config: Config) -> list[Problem]:
+    """Looked at before anything listens. A key with a passphrase would ask for it in the middle of the screen."""
+    if not config.tls_certificate:
+        return []
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_certificate, config.tls_key, password=lambda: "")
+    except (OSError, ValueError) as error:  # an ssl.SSLError is an OSError
+        right = f"cannot be used with its key {config.tls_key}: {clean(str(error), 200)}; PEM files, the key without a passphrase"
+        return [Problem(str(file), "claveld.tls_certificate", config.tls_certificate, right)]
+    return []
+
+
+def _problem(file: Path, said: dict[str, Any], error: Any, table: str = "") -> Problem:  # noqa: ANN401  pydantic's own dictionary
     outer, *inner = (str(part) for part in error["loc"])
     value: Any = said.get(outer)
     for part in inner:
@@ -108,20 +119,20 @@ def _problem(file: Path, said: dict[str, Any], error: Any) -> Problem:  # noqa: 
         "missing": server if inner else folder,
         "extra_forbidden": f"no such key; there are {', '.join(known)}",
     }.get(error["type"], error["msg"])
-    return Problem(str(file), ".".join((outer, *inner)), value, right)
+    return Problem(str(file), table + ".".join((outer, *inner)), value, right)
 
 
-def _together(file: Path, config: Config) -> list[Problem]:
+def _together(file: Path, config: Config, table: str = "") -> list[Problem]:
     problems = []
     if bool(config.tls_certificate) != bool(config.tls_key):
         missing = "tls_key" if config.tls_certificate else "tls_certificate"
-        problems.append(Problem(str(file), missing, None, "is missing: a certificate goes with its key"))
+        problems.append(Problem(str(file), table + missing, None, "is missing: a certificate goes with its key"))
     if not config.loopback and not config.tls_certificate and not config.plain_http:
         right = "others would read every token there: say tls_certificate and tls_key, or plain_http = true inside a VPN"
-        problems.append(Problem(str(file), "listen", config.listen, right))
+        problems.append(Problem(str(file), f"{table}listen", config.listen, right))
     if config.nats and config.nats.in_the_clear:
         right = "others could write there what agents run: say tls://, or plain = true inside a VPN"
         problems.append(Problem(str(file), "nats.url", config.nats.url, right))
     if not 0 < config.address[1] < 65536:  # noqa: PLR2004  what a port can be
-        problems.append(Problem(str(file), "listen", config.listen, "no such port"))
+        problems.append(Problem(str(file), f"{table}listen", config.listen, "no such port"))
     return problems

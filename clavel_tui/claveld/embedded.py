@@ -31,6 +31,8 @@ from clavel_tui.history.agents import Holder
 
 CLOSE_S = 2.0
 """For whoever is just answered: those that wait are answered at once."""
+TURN_S = 3.0
+"""Between two tries to serve where another console does."""
 
 
 class ConsoleEngine(Engine, Evaluator, Protocol):
@@ -73,36 +75,48 @@ class Embedded:
     @asynccontextmanager
     async def opened(self, engine: ConsoleEngine, *, serve: bool) -> AsyncIterator[None]:
         """As long as the block lasts. Agents are served with ``serve``, by one console of several, and where it may change."""
-        evaluations = Evaluations(self._fleet, engine)
+        evaluations = Evaluations(self._fleet, engine, by_itself=False)
         self.client.app = app = make_app(self._coordinator, evaluations, Showing(self._coordinator, engine))
         self._coordinator.sources_told = evaluations.look_again
+        http = Server(uvicorn_config(app, self._config, quiet=True))
         await self._coordinator.look()  # who asks at once has a good token
         work = [asyncio.create_task(self._coordinator.keep_up(), name="keep up")]
-        listening = await self._listening() if serve and self._may_change else None
-        http = Server(uvicorn_config(app, self._config, quiet=True))
-        if listening:
-            work.append(asyncio.create_task(evaluations.keep_evaluating(), name="evaluate"))
-            serving = asyncio.create_task(http.serve([listening]), name="serve")
+        if serve and self._may_change:
+            work.append(asyncio.create_task(self._serve(http, evaluations), name="serve"))
         try:
             yield
         finally:
             self._coordinator.close_soon()
             http.should_exit = True
-            for task in work:
-                task.cancel()
-            if listening:
-                await asyncio.wait({serving}, timeout=CLOSE_S)
-                listening.close()
-            await asyncio.gather(*work, return_exceptions=True)
+            work[0].cancel()
+            try:
+                await asyncio.wait(work, timeout=CLOSE_S)
+            finally:  # also when we are cancelled once more
+                for task in work:
+                    task.cancel()
 
-    async def _listening(self) -> socket.socket | None:
-        """None where that cannot be: another console of this workstation serves, mostly. Then this one only looks."""
-        host, port = self._config.address
+    async def _serve(self, http: Server, evaluations: Evaluations) -> None:
+        """Waits for its turn first: where another console of this workstation serves, that one is closed some day."""
+        listening = await self._listening()
+        holding = asyncio.create_task(evaluations.keep_evaluating(), name="hold what is pinned")
         try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            return socket.create_server((host, port), family=family)
-        except OSError as error:
-            with contextlib.suppress(JournalError):
-                said = f"this console serves no agents: {self._config.listen} cannot be listened on ({error.strerror})"
-                await self._coordinator.journal.record([("warn", "", "", said)])
-            return None
+            await http.serve([listening])
+        finally:
+            listening.close()
+            holding.cancel()
+            await asyncio.gather(holding, return_exceptions=True)
+
+    async def _listening(self) -> socket.socket:
+        host, port = self._config.address
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        said = False
+        while True:
+            try:
+                return socket.create_server((host, port), family=family)
+            except OSError as error:
+                if not said:
+                    text = f"this console serves no agents: {self._config.listen} cannot be listened on ({error.strerror})"
+                    with contextlib.suppress(JournalError):
+                        await self._coordinator.journal.record([("warn", "", "", text)])
+                said = True
+            await asyncio.sleep(TURN_S)

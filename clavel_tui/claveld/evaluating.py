@@ -74,12 +74,20 @@ class Evaluations:
     """The Sources of ``fleet``, and what claveld was told of them. ``begins`` is told each one that is about to be evaluated."""
 
     def __init__(
-        self, fleet: Fleet, evaluator: Evaluator, turn: Turn | None = None, begins: Callable[[str], object] = lambda _source: None
+        self,
+        fleet: Fleet,
+        evaluator: Evaluator,
+        turn: Turn | None = None,
+        begins: Callable[[str], object] = lambda _source: None,
+        *,
+        by_itself: bool = True,
     ) -> None:
+        """Without ``by_itself`` all Sources are as those that are evaluated on request: see Trigger."""
         self.fleet = fleet
         self._evaluator = evaluator
         self._turn = turn or Alone()
         self._begins = begins
+        self._by_itself = by_itself
         self._told = asyncio.Event()
 
     async def sources(self) -> Sequence[SourceState]:
@@ -129,7 +137,7 @@ class Evaluations:
 
     async def _keep(self, source: Source, why: str) -> None:
         """Watched before it is evaluated: what is committed meanwhile is no change that nobody saw."""
-        if source.on is Trigger.REQUEST:
+        if source.on is Trigger.REQUEST or not self._by_itself:
             await self._hold(source)
             return
         most = source.every_minutes * 60 or AGAIN_S

@@ -123,11 +123,17 @@ async def unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, s
 
 async def source_list(claveld: Coordinator, fleet: Fleet, _args: argparse.Namespace, say: Say) -> None:
     """One a line: what it is, when it is evaluated, and where it stays."""
-    for one in standing(fleet.sources, await claveld.sources.all()):
+    kept = await claveld.sources.all()
+    for one in standing(fleet.sources, kept):
         every = f", each {one.every_minutes} min" if one.every_minutes else ""
         stays = f"stays at {one.pin.revision[:12]}: {one.pin.operator}" if one.pin else "follows its reference"
         said_by = f"added by {one.added_by}" if one.added_by else "fleet.toml"
         say(f"{one.name}\t{one.url}\ton {one.on}{every}\t{stays}\t{said_by}")
+    held = {one.name for one in standing(fleet.sources, kept) if one.pin}
+    for left in kept:
+        if left.pin and left.name not in held:
+            stays = f"its machines stay at {left.pin.revision[:12]}\t`claveld source unpin {left.name}`"
+            say(f"{left.name}\t{left.pin.of}\tis not followed any more\t{stays}")
 
 
 async def source_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
@@ -194,9 +200,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="show the version and end")
     parser.add_argument("--config", default=None, metavar="FILE", help="its own file (/etc/claveld/claveld.toml)")
-    parser.add_argument(
-        "--console", action="store_true", help="the claveld in your own console: its journal, and its fleet's files"
-    )
+    parser.add_argument("--console", action="store_true", help="the claveld in your own console: its journal, its fleet's files")
+    parser.add_argument("--fleet", metavar="DIR", help="with --console: as clavel-tui takes it")
+    parser.add_argument("--db", metavar="FILE", help="with --console: as clavel-tui takes it")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND")
     verbs.add_parser("serve", help="evaluate and serve until stopped")
     _agent(verbs.add_parser("agent", help="agents: add, list, token, tell, remove"))

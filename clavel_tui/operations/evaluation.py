@@ -55,7 +55,9 @@ class EvaluationRun:
         why = f"evaluated {evaluation.source.name}"
         before = await self._deployments.heads()
         await self._deployments.record(evaluation, deployments, self.operation.origin.operator, why)
-        changed = [d for d in deployments if d.name not in before or before[d.name].nar_id != d.nar_id]
+        after = await self._deployments.heads()  # a ref that is pinned has not moved
+        moved = [d for d in deployments if d.name in after and after[d.name].id == d.id]
+        changed = [d for d in moved if d.name not in before or before[d.name].nar_id != d.nar_id]
         self._notes += [("warn", text) for text in evaluation.warnings]
         self._notes += [("warn", f"{one.name}: {one.text}") for one in evaluation.failed]
         self._notes += [("state", f"{one.name} should now run {full_name(one.name, one.id)}") for one in changed]

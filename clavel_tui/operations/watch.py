@@ -21,6 +21,8 @@ from clavel_tui.operations.parts import Parts
 from clavel_tui.probe import probe
 from clavel_tui.remote.errors import RemoteError
 
+TOLD_S = 660.0
+"""For so long an agent's own word counts where its unit cannot be reached: it looks every five minutes."""
 TOGETHER_S = 60.0
 """Facts that are older than the known ones by more are no late look: then the clock was set back."""
 
@@ -47,6 +49,7 @@ class Watch:
         self._heads: dict[str, Head] = {}
         self._mutes: dict[str, tuple[Mute, ...]] = {}
         self._agents: dict[str, AgentState] = {}
+        self._told: dict[str, float] = {}
         self.claveld_trouble = ""
         self.claveld_asked = False
         self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -134,11 +137,15 @@ class Watch:
             trouble = Trouble(error.text, error.hint, error.kind)
         finally:
             self._looking.discard(unit.name)
+        if trouble.text and self._parts.clock.wall() - self._told.get(unit.name, 0.0) < TOLD_S:
+            self._forget_state(unit)
+            return None  # it cannot be reached from here, and its agent says how it is
         await self._keep(unit, facts, trouble)
         return facts
 
     async def learn(self, unit: Unit, facts: Facts) -> None:
         """What somebody else saw of it."""
+        self._told[unit.name] = self._parts.clock.wall()
         await self._read_files(unit)
         await self._keep(unit, facts, Trouble())
 

@@ -189,7 +189,7 @@ class Console(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The filter's key comes first, so that what is typed right behind it is the filter's; in a field it is a letter."""
-        if (action, parameters) == ("command", ("filter",)) and isinstance(self.focused, Input):
+        if (action, parameters) == ("command", ("filter",)) and (self.screen.is_modal or isinstance(self.focused, Input)):
             return None
         return super().check_action(action, parameters)
 

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
+from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Role
 from clavel_tui.domain.errors import RefusedError, SettingsError
 from clavel_tui.history import MIGRATIONS, Journal
@@ -33,6 +35,13 @@ UNIT = 'name = "amber"\ntype = "nixos"\narch = "x86_64-linux"\naddress = "127.0.
 
 async def nobody(_question: object) -> str | None:
     return None
+
+
+async def asked(client: httpx.AsyncClient) -> httpx.Response:
+    try:
+        return await client.get("/deployments/amber")
+    except httpx.TransportError:
+        return httpx.Response(503)
 
 
 @pytest.fixture
@@ -81,15 +90,23 @@ async def test_an_agent_is_served_by_a_console_and_goes_back_with_its_ref(settin
     with pytest.raises(httpx.ConnectError):
         async with agent(settings, token) as client:
             await client.get("/deployments/amber")
-    assert [thread.name for thread in threading.enumerate() if "aiosqlite" in thread.name.lower()] == []
+    assert [thread.name for thread in threading.enumerate() if "_connection_worker_thread" in thread.name] == []
 
 
-async def test_a_second_console_sees_the_same_and_serves_nobody(settings: Settings) -> None:
-    await prepared(settings)
-    async with Wiring(settings).console(nobody) as first, Wiring(settings).console(nobody) as second:
-        assert await first.agents() == await second.agents()
-        moved = await second.roll_back_ref("amber", A.id, "")
-        assert moved.deployment.id == A.id
+async def test_a_second_console_serves_nobody_until_the_first_is_closed(settings: Settings) -> None:
+    token = await prepared(settings)
+    first, second = AsyncExitStack(), AsyncExitStack()
+    await first.enter_async_context(Wiring(settings).console(nobody))
+    async with second, agent(settings, token) as client:
+        assert (await client.get("/deployments/amber")).status_code == 200
+        fleet = await second.enter_async_context(Wiring(settings).console(nobody))
+        assert [state.agent.name for state in await fleet.agents()] == ["amber"]
+        assert (await fleet.roll_back_ref("amber", A.id, "")).deployment.id == A.id
+        await asyncio.sleep(0.5)
+        await first.aclose()
+        async with asyncio.timeout(30):
+            while not (await asked(client)).is_success:
+                await asyncio.sleep(0.1)
     database = await Database.open(settings.database, MIGRATIONS)
     said = [event.text for event in await Journal(database, "test").events(0) if event.kind == "warn"]
     await database.close()
@@ -113,13 +130,20 @@ async def test_read_only_it_serves_nobody_and_moves_nothing(settings: Settings) 
             await client.get("/deployments/amber")
         with pytest.raises(RefusedError):
             await fleet.roll_back_ref("amber", A.id, "")
+        assert fleet._parts.claveld  # type: ignore[attr-defined]
+        with pytest.raises(ClaveldError, match="a token of the role viewer changes nothing"):
+            await fleet._parts.claveld.roll_back("amber", A.id)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     ("said", "right"),
     [
+        (
+            {"listen": "127.0.0.1:8420", "tls_certificate": "/no.pem", "tls_key": "~/no.pem"},
+            "claveld.tls_certificate is '/no.pem'",
+        ),
         ({"listen": "0.0.0.0:8420"}, "others would read every token there"),
-        ({"listen": "8420"}, "listen is '8420'"),
+        ({"listen": "8420"}, "claveld.listen is '8420'"),
         ({"listen": "127.0.0.1:8420", "plain_http": "yes"}, "plain_http is 'yes'"),
         ({"listen": "127.0.0.1:8420", "tls_key": "/key.pem"}, "tls_certificate: is missing"),
     ],
@@ -159,6 +183,12 @@ async def test_its_agents_are_added_beside_it(run: Callable[..., tuple[int, str]
             while (await client.get("/deployments/amber")).status_code != 401:
                 await asyncio.sleep(0.1)
     assert (await asyncio.to_thread(run, "serve"))[0] == 3
+    assert (await asyncio.to_thread(run, "--config", "/x", "refs"))[0] == 3
+    file = tmp_path / "config/clavel-tui/config.toml"
+    file.write_text(f"read_only = true\n{file.read_text()}")
+    code, refused = await asyncio.to_thread(run, "token", "add", "mallory", "--role", "operator")
+    assert (code, "clv_" in refused, "read-only" in refused) == (3, False, True)
+    assert (await asyncio.to_thread(run, "agent", "list"))[0] == 0
 
 
 def test_where_the_console_serves_nobody_it_says_how(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

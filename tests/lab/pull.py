@@ -141,9 +141,8 @@ class InConsole(Claveld):
             "tls_certificate": str(self.ca),
             "tls_key": str(self.folder / "key.pem"),
         }
-        write(
-            self.config, f"{self._before}[claveld]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items())
-        )
+        nix = f'nix = "{self.fleet.folder}/bin/nix"\n[claveld]\n'
+        write(self.config, nix + "".join(f"{key} = {json.dumps(value)}\n" for key, value in said.items()))
         self.env = {**self.fleet.home, "XDG_DATA_HOME": str(self.folder / "data"), "CLAVEL_FLEET": str(self.fleet.console.hosts)}
         return self
 

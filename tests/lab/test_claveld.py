@@ -301,8 +301,11 @@ def test_an_open_console_is_the_claveld_of_its_agents(workshop: Fleet) -> None:
             agent.install(claveld)
             agent.start()
             with Terminal(claveld.argv, width=130, height=40, env=claveld.env) as keys:
+                keys.until("3 ok")
+                keys.press("e")
                 keys.until("✓ idle")
                 wanted = pull.publish(h1={"version": "24.11.5"})
+                keys.press("e")  # in a console nothing is evaluated by itself
                 wait_for("h1 runs it", lambda: pull.all_run(wanted), timeout=90)
                 assert claveld.command("agent", "list").startswith("h1\th1\t")
                 keys.press("/", "h", "1", "Enter")  # units that differ from what was committed stand above it
