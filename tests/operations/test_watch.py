@@ -1,6 +1,7 @@
 """What is known of units: the newest look counts, whichever ends last."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -9,7 +10,8 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.unit import Fleet
 from clavel_tui.operations import watch
 from clavel_tui.operations.parts import Clock, Parts
-from clavel_tui.operations.watch import Watch
+from clavel_tui.operations.watch import TOLD_S, Watch
+from clavel_tui.remote.errors import RemoteError
 from tests.domain.build import facts, unit
 
 
@@ -21,12 +23,10 @@ class Quiet:
     async def record(self, *_: object) -> None: ...
 
 
-def watching() -> Watch:
+def watching(wall: Callable[[], float] = lambda: 1000.0) -> Watch:
     quiet = cast("Any", Quiet())
     fleet = Fleet(name="f", root="/nowhere", units=(unit(),))
-    return Watch(
-        Parts(fleet, quiet, None, quiet, quiet, quiet, Clock(lambda: 1000.0), cast("Any", None), "me", lambda _name: True)
-    )
+    return Watch(Parts(fleet, quiet, None, quiet, quiet, quiet, Clock(wall), cast("Any", None), "me", lambda _name: True))
 
 
 @pytest.mark.parametrize(("late", "kernel"), [(999.0, "new"), (1001.0, "late"), (1000.0 - 3600, "late")])
@@ -54,3 +54,22 @@ async def test_a_look_that_began_before_and_ends_behind_changes_nothing(
     assert state.facts
     assert state.facts.kernel == kernel
     assert not state.looking
+
+
+async def test_what_an_agent_has_told_counts_where_its_unit_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def probe(*_: object) -> Facts:
+        raise RemoteError("unreachable", "no way there")
+
+    monkeypatch.setattr(watch, "probe", probe)
+    now = [1000.0]
+    seen = watching(lambda: now[0])
+    await seen.look(unit())
+    assert seen.state(unit()).trouble == "no way there"
+    await seen.learn(unit(), facts(at=now[0], kernel="told"))
+    await seen.look(unit())
+    state = seen.state(unit())
+    assert state.facts
+    assert (state.facts.kernel, state.trouble, state.looking) == ("told", "", False)
+    now[0] += TOLD_S
+    await seen.look(unit())
+    assert seen.state(unit()).trouble == "no way there"
