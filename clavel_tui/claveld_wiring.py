@@ -65,7 +65,9 @@ async def _run(args: argparse.Namespace) -> int:
         sys.stdout.write(f"{new_seed(Path(args.file))}\n")
         return 0
     name = f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb
-    config = _of_console(args, changes=name not in READING) if args.console else read(Path(args.config) if args.config else FILE)
+    config = (
+        _of_console(args, changes=name not in READING) if args.of_console else read(Path(args.config) if args.config else FILE)
+    )
     fleet = load_fleet(Path(config.fleet))
     again = asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine, shared):

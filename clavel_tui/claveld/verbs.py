@@ -200,7 +200,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="show the version and end")
     parser.add_argument("--config", default=None, metavar="FILE", help="its own file (/etc/claveld/claveld.toml)")
-    parser.add_argument("--console", action="store_true", help="the claveld in your own console: its journal, its fleet's files")
+    mine = "the claveld in your own console: its journal, its fleet's files"
+    parser.add_argument("--console", action="store_true", dest="of_console", help=mine)
     parser.add_argument("--fleet", metavar="DIR", help="with --console: as clavel-tui takes it")
     parser.add_argument("--db", metavar="FILE", help="with --console: as clavel-tui takes it")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND")

@@ -252,3 +252,9 @@ def test_by_the_commands(run: Callable[..., tuple[int, str]]) -> None:
     assert run("source", "unpin", "edge")[0] == 3
     assert run("source", "remove", "edge") == (0, "")
     assert run("source", "list")[1].count("\n") == 1
+
+
+def test_a_consoles_key_on_the_broker_is_not_the_claveld_in_a_console(run: Callable[..., tuple[int, str]]) -> None:
+    keys = ["U" + letter * 55 for letter in "AB"]
+    code, said = run("nats", "--claveld", keys[0], "--console", keys[1])
+    assert (code, keys[0] in said, keys[1] in said) == (0, True, True)
