@@ -111,20 +111,14 @@ class Wiring:
     @asynccontextmanager
     async def client(self, *, settle: bool = True) -> AsyncIterator[FleetClient]:
         """A fleet in this process, closed at the end of the block. What the journal refuses is said in one sentence."""
-        from clavel_tui.domain.errors import StoreRefusedError
-        from clavel_tui.history import JournalError
-
         if self.is_far:
             async with self._far() as far:
                 yield far
             return
-        try:
-            async with self._near(serve=False) as fleet:
-                if settle:
-                    await fleet.settle_open()
-                yield fleet
-        except JournalError as error:
-            raise StoreRefusedError(error.text, error.hint) from error
+        async with self._near(serve=False) as fleet:
+            if settle:
+                await fleet.settle_open()
+            yield fleet
 
     @asynccontextmanager
     async def newcomer(self) -> AsyncIterator[InProcessNewcomer]:
@@ -140,34 +134,32 @@ class Wiring:
     @asynccontextmanager
     async def console(self, ask: Ask) -> AsyncIterator[FleetClient]:
         """The same for the console, which settles what is open while it runs, and asks in its own frame."""
-        from clavel_tui.domain.errors import StoreRefusedError
-        from clavel_tui.history import JournalError
-
         self.ask = ask
-        try:
-            async with self._far() if self.is_far else self._near(serve=True) as fleet:
-                yield fleet
-        except JournalError as error:
-            raise StoreRefusedError(error.text, error.hint) from error
+        async with self._far() if self.is_far else self._near(serve=True) as fleet:
+            yield fleet
 
     @asynccontextmanager
     async def _near(self, *, serve: bool) -> AsyncIterator[InProcessFleet]:
         """The engine over this fleet's files, with its claveld, which is elsewhere or in this process."""
-        from clavel_tui.history import MIGRATIONS
+        from clavel_tui.domain.errors import StoreRefusedError
+        from clavel_tui.history import MIGRATIONS, JournalError
         from clavel_tui.store import Database
 
         self.fleet()  # what is wrong with its files is said before anything is open
-        async with AsyncExitStack() as near:
-            database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(self.settings.read_only))
-            near.push_async_callback(database.close)
-            embedded = self._embedded(database)
-            claveld = embedded.client if embedded else self._claveld()
-            if claveld:
-                await near.enter_async_context(claveld.opened())
-            fleet = await near.enter_async_context(self._engine(claveld, database).opened())
-            if embedded:
-                await near.enter_async_context(embedded.opened(fleet, serve=serve))
-            yield fleet
+        try:
+            async with AsyncExitStack() as near:
+                database = await Database.open(self.settings.database, MIGRATIONS, else_copy=bool(self.settings.read_only))
+                near.push_async_callback(database.close)
+                embedded = self._embedded(database)
+                claveld = embedded.client if embedded else self._claveld()
+                if claveld:
+                    await near.enter_async_context(claveld.opened())
+                fleet = await near.enter_async_context(self._engine(claveld, database).opened())
+                if embedded:
+                    await near.enter_async_context(embedded.opened(fleet, serve=serve))
+                yield fleet
+        except JournalError as error:
+            raise StoreRefusedError(error.text, error.hint) from error
 
     def _embedded(self, database: Database) -> Embedded | None:
         """The claveld that runs in this console, if the config file wants one."""

@@ -231,6 +231,6 @@ def _told_of_source(what: SourceTold) -> str:
         case SourceRemoved(name=name, operator=who):
             return f"{name} was removed: {who}"
         case SourcePinned(name=name, pin=pin):
-            return f"{name} stays at {pin.revision[:12]}: {pin.operator}{f', {pin.why}' if pin.why else ''}"
+            return f"{name} {pin.told}"
         case SourceUnpinned(name=name, operator=who):
             return f"{name} follows its reference again: {who}"

@@ -35,6 +35,11 @@ class SourcePin(Model):
     operator: str
     why: str = ""
 
+    @property
+    def told(self) -> str:
+        """How it is told to people, behind the Source's name."""
+        return f"stays at {self.revision[:12]}: {self.operator}{f', {self.why}' if self.why else ''}"
+
 
 class Source(Model):
     """``url`` is anything that Nix takes as a flake reference; a folder is made absolute by whoever read it."""

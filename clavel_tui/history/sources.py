@@ -58,8 +58,7 @@ class Sources:
         async with self._db.transaction() as write:
             kept = await _kept(write, name)
             await _keep(write, kept.model_copy(update={"pin": pin}))
-            text = f"{name} stays at {pin.revision[:12]}: {pin.operator}{f', {pin.why}' if pin.why else ''}"
-            await append(write, self._now(), [("source", "", "", text)])
+            await append(write, self._now(), [("source", "", "", f"{name} {pin.told}")])
 
     async def unpin(self, name: str, operator: str) -> None:
         """Follows its reference again.
