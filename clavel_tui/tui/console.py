@@ -189,8 +189,10 @@ class Console(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The filter's key comes first, so that what is typed right behind it is the filter's; in a field it is a letter."""
-        if (action, parameters) == ("command", ("filter",)) and (self.screen.is_modal or isinstance(self.focused, Input)):
-            return None
+        if (action, parameters) == ("command", ("filter",)):
+            if self.screen.is_modal:
+                return None
+            return not isinstance(self.focused, Input)
         return super().check_action(action, parameters)
 
     def action_command(self, ident: str) -> None:
