@@ -55,6 +55,11 @@ class Pull:
             (runs(self.fleet.lab.host(name)), profile(self.fleet.lab.host(name))) == (path, path) for name, path in paths.items()
         )
 
+    def found_well(self, name: str) -> bool:
+        """Whether its agent says that it runs what it should, and well."""
+        said = self.claveld.report(name)
+        return bool(said and said["desired"] and said["outcome"]) and (said["phase"], said["health"]) == ("idle", "ok")
+
     def console(self) -> Console:
         """The workstation's, which knows the claveld."""
         console, folder = self.fleet.console, self.fleet.folder / "config/clavel-tui"
@@ -125,7 +130,9 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
     """Seed 001, steps 1 to 5."""
     names = list(pull.agents)
     firsts = {host.name: runs(host) for host in pull.fleet.lab.hosts}
-    wait_for("all are seen", lambda: all(agent["seen"] for agent in pull.claveld.get("/v1/agents")), timeout=60)
+    # What nobody has reported as well is no last known good: one that is published over before would have none.
+    for name in names:
+        wait_for(f"{name} has found its first well", lambda name=name: pull.found_well(name), timeout=60)
     begun = time.monotonic()
     wanted = pull.publish(**{name: {"version": "24.11.2", "motd": "new"} for name in names})
     pull.until_all_run(wanted)
