@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 import random
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from clavel_tui import __version__
-from clavel_tui.agent import memory
-from clavel_tui.agent.deciding import RETRY_FIRST_S, RETRY_MOST_S, Decision, Runs, decide
+from clavel_tui.agent import looking, memory
+from clavel_tui.agent.deciding import RETRY_FIRST_S, RETRY_MOST_S, Decision, decide, forgiven
 from clavel_tui.agent.outbox import Outbox
+from clavel_tui.agent.stacks import UNTOUCHED, decide_stack, request_for, unknown, worse
 from clavel_tui.bus.claveld import NOT_EVALUATED, ClaveldError
 from clavel_tui.bus.for_agent import AgentClient, Got
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import ClavelError
-from clavel_tui.domain.operation import Request, Verb
+from clavel_tui.domain.operation import Operation, Request, Verb
 from clavel_tui.domain.source import Evaluation, Lock, Source
+from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.system import Delivery
 from clavel_tui.domain.unit import Unit
 from clavel_tui.fleet.state import UnitState
@@ -34,8 +37,19 @@ AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
 REFUSED_S = 60.0
 """Behind an answer that asking again does not change: a token that is good no more, say."""
 MEMORY_S = 2.0
+PAST = 200
+"""Of the unit's operations it is decided by so many: each stack's last ones are among them."""
 LOOK_S = 300.0
 """Between two looks at the unit's health while nothing happens: a probe takes a second of a small board's processor."""
+
+
+@dataclass
+class Refusal:
+    """``retry``: when it is tried again, by the loop's own clock."""
+
+    text: str = ""
+    times: int = 0
+    retry: float = 0.0
 
 
 @dataclass
@@ -47,9 +61,8 @@ class Ref:
     wanted: Deployment | None = None
     said: Report | None = None
     trouble: str = ""
-    refusals: int = 0
-    retry: float = 0.0
-    """When what the engine refused is tried again, by the loop's own clock."""
+    refused: dict[str, Refusal] = field(default_factory=dict)
+    """What the engine has refused, by the stack that it was about; empty: the system."""
     operation: str = ""
     """What is under way for it."""
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -57,7 +70,7 @@ class Ref:
 
     def forgive(self) -> None:
         """What was refused is tried again at once."""
-        self.refusals, self.retry = 0, 0.0
+        self.refused.clear()
 
     def ask_again(self) -> None:
         """On a new connection: what was sent on the old one while the network was down may come a minute later."""
@@ -167,7 +180,7 @@ class Daemon:
     async def _stop_preparing(self, ref: Ref) -> None:
         """As long as nothing that runs was touched; an activation is left to its end."""
         operation = await self._engine.operation(ref.operation) if ref.operation else None
-        if operation and operation.step in {"", "fetch"}:
+        if operation and operation.step in (UNTOUCHED if operation.request.stack else {"", "fetch"}):
             await self._engine.cancel(operation.id)
 
     def _hear(self, ref: Ref, told: Told | None) -> None:
@@ -224,53 +237,110 @@ class Daemon:
         if not wanted.genuine:
             await self._say(ref, wanted, Decision(Phase.FAILED, f"what came as {wanted.name} is not what its id says"))
             return POLL_S
-        now = asyncio.get_running_loop().time()
-        try:
-            decision = await self._decide(ref, wanted)
-            if decision.apply and now < ref.retry:
-                return min(POLL_S, ref.retry - now)
-            if decision.phase is Phase.APPLYING and not decision.apply:
-                await self._engine.settle_open()  # nobody carries it: its last word could not be read or written
-                decision = await self._decide(ref, wanted)
-            elif decision.apply:
-                await self._apply(ref, wanted)
-                ref.forgive()
-                decision = await self._decide(ref, wanted)
-        except (ClavelError, JournalError, OSError) as error:
-            pause = min(RETRY_FIRST_S * 2.0**ref.refusals, RETRY_MOST_S)
-            ref.refusals, ref.retry = min(ref.refusals + 1, 20), now + pause
-            decision = Decision(Phase.FAILED, str(error), wait=pause)
+        decision = await self._patiently(ref, "", partial(self._decide, ref, wanted), partial(self._apply, ref, wanted))
+        if decision.phase is Phase.IDLE:
+            decision = await self._see_to_stacks(ref, wanted, decision)
         await self._say(ref, wanted, decision)
         return min(POLL_S, decision.wait or POLL_S)
 
+    async def _patiently(
+        self, ref: Ref, what: str, decide: Callable[[], Awaitable[Decision]], apply: Callable[[], Awaitable[None]]
+    ) -> Decision:
+        """What is decided in the end. What the engine refuses is tried again, less and less often."""
+        now = asyncio.get_running_loop().time()
+        refusal = ref.refused.get(what, Refusal())
+        try:
+            decision = await decide()
+            if decision.apply and now < refusal.retry:
+                return Decision(Phase.FAILED, refusal.text, wait=refusal.retry - now)
+            if decision.phase is Phase.APPLYING and not decision.apply:
+                await self._engine.settle_open()  # nobody carries it: its last word could not be read or written
+                return await decide()
+            if decision.apply:
+                await apply()
+                ref.refused.pop(what, None)
+                return await decide()
+        except (ClavelError, JournalError, OSError) as error:
+            pause = min(RETRY_FIRST_S * 2.0**refusal.times, RETRY_MOST_S)
+            text = f"{what}: {error}" if what else str(error)
+            ref.refused[what] = Refusal(text, min(refusal.times + 1, 20), now + pause)
+            return Decision(Phase.FAILED, text, wait=pause)
+        return decision
+
     async def _decide(self, ref: Ref, wanted: Deployment) -> Decision:
-        tried = [one for one in await self._engine.history(50, self._unit.name) if one.request.release == _release(wanted)]
-        known = self.memory
-        released = known.released.get(ref.name, "")
-        if released == "*":  # whatever was tried until now is behind it
-            released = tried[0].id if tried else ""
-            known = memory.change(
-                self._folders.memory, lambda m: m.model_copy(update={"released": {**m.released, ref.name: released}})
-            )
-        runs = await asyncio.to_thread(self._runs)
-        return decide(self._unit, wanted, runs, tried, held=known.held, released=released, now=self._wall())
+        past = await self._past()
+        tried = [one for one in past if one.request.release == _release(wanted)]
+        released = forgiven(tried, past, self._released(ref, past))
+        runs = await asyncio.to_thread(looking.runs, self._folders.root)
+        return decide(self._unit, wanted, runs, tried, held=self.memory.held, released=released, now=self._wall())
+
+    async def _past(self) -> list[Operation]:
+        return list(await self._engine.history(PAST, self._unit.name))
+
+    def _released(self, ref: Ref, past: list[Operation]) -> str:
+        """The operation behind which somebody has ended the quarantine: whatever was tried until then is behind it."""
+        released = self.memory.released.get(ref.name, "")
+        if released == "*":
+            released = past[0].id if past else ""
+            memory.change(self._folders.memory, lambda m: m.model_copy(update={"released": {**m.released, ref.name: released}}))
+        return released
 
     async def _apply(self, ref: Ref, wanted: Deployment) -> None:
         """By the engine, as a push is: previewed, journalled, tried, confirmed from here, and only then kept."""
         await self._record(wanted)
         request = Request(
             unit=self._unit.name, stack="", verb=Verb.DEPLOY, release=_release(wanted), delivery=Delivery.SUBSTITUTE,
-            reason=f"claveld at {self._claveld.url}",
+            reason=self._reason,
         )  # fmt: skip
+        await self._carry(ref, wanted, request)
+
+    @property
+    def _reason(self) -> str:
+        return f"claveld at {self._claveld.url}"
+
+    async def _carry(self, ref: Ref, wanted: Deployment, request: Request) -> None:
         plan = await self._engine.plan(request)
         self._looked = -LOOK_S
         ref.operation = await self._engine.submit(plan)
         try:
-            await self._say(ref, wanted, Decision(Phase.APPLYING))
+            await self._say(ref, wanted, Decision(Phase.APPLYING, request.sentence if request.stack else ""))
             await self._engine.wait(ref.operation)
         finally:
             ref.operation = ""
             ref.ask_again()
+
+    # ---- its stacks
+
+    async def _see_to_stacks(self, ref: Ref, wanted: Deployment, decision: Decision) -> Decision:
+        """One after the other, once the system runs; one that fails does not keep back the next."""
+        for name, folder in (await asyncio.to_thread(looking.brought, self._folders.root)).items():
+            if ref.wanted != wanted:  # it moved meanwhile: what runs now is on its way out
+                break
+            if self._unit.stack(name) is None:
+                decision = worse(decision, unknown(name))
+                continue
+            ask, apply = partial(self._decide_stack, ref, name, folder), partial(self._apply_stack, ref, wanted, name, folder)
+            decision = worse(decision, await self._patiently(ref, name, ask, apply))
+        return decision
+
+    async def _decide_stack(self, ref: Ref, name: str, folder: str) -> Decision:
+        if held := self.memory.held:
+            return Decision(Phase.HELD, held)
+        past = await self._past()
+        tried = [one for one in past if one.request.stack == name]
+        released = forgiven(tried, past, self._released(ref, past))
+        view = self._view(name)
+        return decide_stack(name, folder, tried, view, ours=self._reason, released=released, now=self._wall())
+
+    async def _apply_stack(self, ref: Ref, wanted: Deployment, name: str, folder: str) -> None:
+        await self._engine.refresh([self._unit.name])  # somebody may hold it, or have pruned its images, since the last look
+        tried = [one for one in await self._past() if one.request.stack == name]
+        if (await self._decide_stack(ref, name, folder)).apply:
+            await self._carry(ref, wanted, request_for(self._unit, name, folder, tried, self._view(name), self._reason))
+
+    def _view(self, name: str) -> StackView | None:
+        state = self._engine.unit_now(self._unit.name)
+        return state.stack(name) if state else None
 
     async def _record(self, wanted: Deployment) -> None:
         """In the unit's own journal, where a plan looks it up."""
@@ -279,17 +349,12 @@ class Daemon:
         why = f"served by {self._claveld.url}"
         await self._deployments.record(Evaluation(source=source, lock=lock), [wanted], "claveld", why)
 
-    def _runs(self) -> Runs:
-        """Read off the machine itself: a store path that runs is nobody's opinion."""
-        root = self._folders.root
-        return Runs(*(_store_path(root, root / link) for link in ("run/current-system", "nix/var/nix/profiles/system")))
-
     # ---- what is said of it
 
     async def _say(self, ref: Ref, wanted: Deployment, decision: Decision) -> None:
         """Reported where it is unlike what was said last."""
         state = await self._state(always=decision.phase is not Phase.APPLYING)
-        runs = await asyncio.to_thread(self._runs)
+        runs = await asyncio.to_thread(looking.runs, self._folders.root)
         report = Report(
             event=uuid.uuid4().hex,
             agent=self._name,
@@ -373,12 +438,3 @@ def _release(wanted: Deployment) -> str:
 
 def _without_time(report: Report) -> Report:
     return report.model_copy(update={"event": "", "at": 0.0})
-
-
-def _store_path(root: Path, link: Path) -> str:
-    """Where a link ends, as the machine itself calls it; empty where it leads nowhere."""
-    try:
-        found = link.resolve(strict=True)
-    except (OSError, RuntimeError):
-        return ""
-    return f"/{found.relative_to(root)}" if found.is_relative_to(root) else ""

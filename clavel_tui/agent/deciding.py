@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 
 from clavel_tui.domain.agent import Phase
 from clavel_tui.domain.deployment import Deployment
@@ -56,7 +58,7 @@ def decide(
         return Decision(Phase.IDLE, "it comes up at the next boot", outcome=last.outcome)
     if last.id != released and (why := _left_alone(last, wanted, runs)):
         return Decision(Phase.QUARANTINED, why, outcome=last.outcome)
-    return _again(last, tried, released, now)
+    return again(last, tried, released, now)
 
 
 def _left_alone(last: Operation, wanted: Deployment, runs: Runs) -> str:
@@ -69,13 +71,19 @@ def _left_alone(last: Operation, wanted: Deployment, runs: Runs) -> str:
     return ""
 
 
+def forgiven(tried: Sequence[Operation], all_: Sequence[Operation], released: str) -> str:
+    """The newest of ``tried`` that was there when the quarantine was ended. ``all_``: of the unit, the newest first."""
+    behind = {one.id for one in dropwhile(lambda one: one.id != released, all_)}
+    return next((one.id for one in tried if one.id in behind), "")
+
+
 _RUNS = frozenset({Outcome.SUCCEEDED, Outcome.NO_CHANGE, Outcome.UNITS_FAILED})
 """It runs, whatever else."""
 _BAD = frozenset({Outcome.RETURNED, Outcome.INTERRUPTED, Outcome.UNKNOWN})
 """It was touched, and is not what runs."""
 
 
-def _again(last: Operation, tried: list[Operation], released: str, now: float) -> Decision:
+def again(last: Operation, tried: Sequence[Operation], released: str, now: float) -> Decision:
     """What went well, and does not run any more, is applied at once: somebody has put something else there."""
     failures = 0
     for one in tried:

@@ -66,22 +66,25 @@ def load_fleet(root: Path) -> Fleet:
     )
 
 
-def load_agent(file: Path) -> tuple[Unit, ClaveldTable]:
-    """The unit that an agent runs on, and where its claveld is. Stacks are the business of consoles.
+def load_agent(file: Path, stacks: Path = Path()) -> tuple[Unit, ClaveldTable]:
+    """The unit that an agent runs on, and where its claveld is. ``stacks``: the folder that holds those of the running system.
 
     Raises:
         InventoryError: with every problem of the file.
     """
     problems: list[Problem] = []
     said = _read(file, AgentFile, {}, problems)
-    if said and said.stacks:
-        problems.append(Problem(str(file), "stacks", None, "are updated from a console, and not by an agent: take them out"))
     if said:
         problems += [Problem(str(file), f"claveld.{key}", value, right) for key, value, right in _ways(said.claveld)]
     if said is None or problems:
         raise InventoryError(problems)
     fields = said.model_dump(exclude={"stacks", "checks", "claveld"})
-    return Unit(**fields, checks=tuple(check.check() for check in said.checks)), said.claveld
+    brought = tuple(_brought(name, table, stacks) for name, table in sorted(said.stacks.items()))
+    return Unit(**fields, stacks=brought, checks=tuple(check.check() for check in said.checks)), said.claveld
+
+
+def _brought(name: str, table: StackTable, stacks: Path) -> Stack:
+    return Stack(name=name, source=str(stacks / name), **{**table.model_dump(), "path": table.path or f"/srv/{name}"})
 
 
 def _ways(claveld: ClaveldTable) -> Iterator[tuple[str, str | None, str]]:

@@ -10,6 +10,7 @@ let
       // (if cfg.nats == null then { url = cfg.url; } else { nats = cfg.nats; })
       // lib.optionalAttrs (cfg.caFile != null) { ca_file = toString cfg.caFile; }
       // lib.optionalAttrs (cfg.deployments != [ ]) { deployments = cfg.deployments; };
+    stacks = lib.mapAttrs (_: stack: removeAttrs stack [ "source" ]) cfg.stacks;
   } cfg.settings);
 in
 {
@@ -31,6 +32,15 @@ in
     };
     caFile = lib.mkOption { type = lib.types.nullOr lib.types.path; default = null; description = "claveld's own authority."; };
     deployments = lib.mkOption { type = lib.types.listOf lib.types.str; default = [ ]; description = "The refs to ask for; else the unit's own."; };
+    stacks = lib.mkOption {
+      type = lib.types.attrsOf lib.types.attrs;
+      default = { };
+      example = { web = { source = ./compose/web; health_seconds = 60; }; };
+      description = ''
+        Docker Compose stacks that come with the system: the agent puts each at the files of its `source`, once the system runs.
+        The rest is what [stacks.<name>] of unit.toml would say. No secrets in them: everybody reads the store.
+      '';
+    };
     settings = lib.mkOption {
       type = lib.types.attrs;
       default = { };
@@ -47,12 +57,14 @@ in
       assertion = (cfg.url == "") != (cfg.nats == null);
       message = "services.clavel-agent: say either url or nats";
     }];
+    environment.etc = lib.mapAttrs' (name: stack: lib.nameValuePair "clavel/stacks/${name}" { inherit (stack) source; }) cfg.stacks;
     systemd.services.clavel-agent = {
       description = "Clavel agent: applies what claveld says that this machine should run";
       wantedBy = [ "multi-user.target" ];
       after = [ "network-online.target" "nix-daemon.socket" ];
       wants = [ "network-online.target" ];
-      path = [ config.nix.package pkgs.util-linux pkgs.gnused pkgs.gnugrep pkgs.gawk pkgs.findutils config.systemd.package ];
+      path = [ config.nix.package pkgs.util-linux pkgs.gnused pkgs.gnugrep pkgs.gawk pkgs.findutils config.systemd.package ]
+        ++ lib.optional (cfg.stacks != { }) config.virtualisation.docker.package;
       # The switch that this very agent carries out may restart it: the job goes on by itself, and the new agent confirms it.
       environment.MALLOC_ARENA_MAX = "1";
       serviceConfig = {

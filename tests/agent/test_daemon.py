@@ -24,10 +24,11 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.health import Health, Level
 from clavel_tui.domain.operation import Operation, Origin, Plan, Request, State
 from clavel_tui.domain.outcome import Outcome
-from clavel_tui.domain.unit import Unit, UnitType
+from clavel_tui.domain.unit import Stack, Unit, UnitType
 from clavel_tui.fleet.state import UnitState
 
-AMBER = Unit(name="amber", type=UnitType.NIXOS, arch="x86_64-linux", address="local")
+WEB = Stack(name="web", path="/srv/web")
+AMBER = Unit(name="amber", type=UnitType.NIXOS, arch="x86_64-linux", address="local", stacks=(WEB,))
 
 
 def path(text: str) -> str:
@@ -76,14 +77,15 @@ class FakeEngine:
     refusal: str = ""
     past: list[Operation] = field(default_factory=list)
     plans: int = 0
+    refused_stacks: dict[str, str] = field(default_factory=dict)
     settled: int = 0
     facts: Facts | None = None
     ends: asyncio.Queue[Outcome] = field(default_factory=asyncio.Queue)
 
     async def plan(self, request: Request) -> Plan:
         self.plans += 1
-        if self.refusal:
-            raise RefusedError(self.refusal)
+        if why := self.refused_stacks.get(request.stack, self.refusal):
+            raise RefusedError(why)
         return Plan(request=request, title="")
 
     async def submit(self, plan: Plan) -> str:
@@ -97,7 +99,7 @@ class FakeEngine:
     async def wait(self, ident: str) -> Operation:
         outcome = await self.ends.get()
         self.past[0] = self.past[0].ended_with(outcome, "why", time.time())
-        if outcome is Outcome.SUCCEEDED:
+        if outcome is Outcome.SUCCEEDED and not self.past[0].request.stack:
             self.runs(self.past[0].request.release.partition("@")[2])
         return self.past[0]
 
@@ -110,6 +112,10 @@ class FakeEngine:
             where.parent.mkdir(parents=True, exist_ok=True)
             where.unlink(missing_ok=True)
             where.symlink_to(store)
+
+    def brings(self, text: str, *stacks: str) -> None:
+        for stack in stacks:
+            (self.root / path(text)[1:] / "etc/clavel/stacks" / stack).mkdir(parents=True)
 
     async def cancel(self, _ident: str) -> str:
         self.ends.put_nowait(Outcome.CANCELLED)
@@ -295,3 +301,50 @@ async def test_reports_wait_while_claveld_is_away(scene: Scene) -> None:
     scene.claveld.away = False
     await scene.until_phase(Phase.IDLE)
     assert [report.phase for report in scene.claveld.reports] == [Phase.APPLYING, Phase.IDLE]
+
+
+async def test_the_stacks_that_a_system_brings_come_behind_it_and_once(scene: Scene) -> None:
+    scene.engine.brings("a", "web")
+    scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
+    await scene.until(lambda: len(scene.engine.past) == 2)
+    request = scene.engine.past[0].request
+    assert (request.stack, request.verb, request.release) == ("web", "update", f"{path('a')}/etc/clavel/stacks/web")
+    await scene.until(lambda: bool(scene.claveld.reports) and scene.last.text == "update web on amber")
+    scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
+    await scene.until_phase(Phase.IDLE)
+    assert (scene.last.outcome, scene.last.text) == (Outcome.SUCCEEDED, "")
+    scene.claveld.answer = Got('"a again"', wanted("a"))
+    await asyncio.sleep(0.2)
+    assert scene.engine.plans == 2
+
+
+async def test_a_stack_that_returned_is_quarantined_until_it_is_released(scene: Scene) -> None:
+    scene.engine.brings("a", "web")
+    scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
+    await scene.until(lambda: len(scene.engine.past) == 2)
+    scene.engine.past[0] = scene.engine.past[0].model_copy(update={"step": "return"})
+    scene.engine.ends.put_nowait(Outcome.RETURNED)
+    await scene.until_phase(Phase.QUARANTINED)
+    assert (scene.last.text, scene.last.running) == ("web: why", path("a"))
+    scene.claveld.answer = Got('"a.1"', wanted("a"), Told(order=Order.RELEASE, number=1))
+    await scene.until(lambda: len(scene.engine.past) == 3)
+    assert scene.engine.past[0].request.stack == "web"  # and not the system, which runs
+
+
+async def test_one_stack_that_is_refused_keeps_back_neither_the_next_nor_the_word_of_one_that_nobody_knows(scene: Scene) -> None:
+    scene.engine.brings("a", "blog", "web")
+    scene.engine.refused_stacks["web"] = "Docker does not answer on amber"
+    scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
+    await scene.until_phase(Phase.FAILED)
+    assert "brings the stack blog along, and agent.toml does not name it" in scene.last.text
+    assert scene.engine.plans == 2
+
+
+async def test_a_hold_stops_a_stack_before_it_is_touched(scene: Scene) -> None:
+    scene.engine.brings("a", "web")
+    scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
+    await scene.until(lambda: len(scene.engine.past) == 2)
+    scene.engine.past[0] = scene.engine.past[0].model_copy(update={"step": "pull"})
+    scene.claveld.answer = Got('"a.1"', wanted("a"), Told(order=Order.HOLD, number=1))
+    await scene.until_phase(Phase.HELD)
+    assert scene.engine.past[0].outcome is Outcome.CANCELLED

@@ -38,7 +38,7 @@ def run(tmp_path: Path, text: str, *words: str) -> int:
         ),
         (("arch", "arck"), "arck"),
         (('"nixos"', '"windows"'), "type is 'windows'"),
-        (("[claveld]", "[stacks.web]\n[claveld]"), "stacks: are updated from a console, and not by an agent"),
+        (("[claveld]", '[stacks.web]\npath = "srv/web"\n[claveld]'), "stacks.web.path is 'srv/web': must be an absolute folder"),
         (("[claveld]", "[claveld"), "is not TOML"),
     ],
 )  # fmt: skip

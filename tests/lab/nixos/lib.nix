@@ -14,12 +14,16 @@ let
 in {
   mkSystem =
     { name, rev, version, motd ? "", system ? "x86_64-linux", kernel ? "6.6.1", units ? { }, inhibitors ? [ ]
-    , failActivation ? false, failUnits ? [ ], slow ? 0, cutNetwork ? false, payloadMiB ? 1 }:
+    , failActivation ? false, failUnits ? [ ], slow ? 0, cutNetwork ? false, payloadMiB ? 1
+    , stacks ? { } }:
     let
+      put = file: text: "mkdir -p $out/clavel/stacks/$(dirname ${file})\ncat >$out/clavel/stacks/${file} <<'END'\n${text}\nEND";
+      files = stack: builtins.attrValues (builtins.mapAttrs (file: put "${stack}/${file}") stacks.${stack});
       etc = build system "etc" ''
         mkdir -p $out/units
         echo "$motd" >$out/motd.nix
         ${lines (builtins.attrValues (builtins.mapAttrs (unit: text: "cat >$out/units/${unit} <<'END'\n${text}\nEND") units))}
+        ${lines (builtins.concatMap files (builtins.attrNames stacks))}
       '' { inherit motd; };
       linux = build system "linux-${kernel}" ''echo "$release" >$out'' { release = kernel; };
       payload = build system "payload-${version}" ''
