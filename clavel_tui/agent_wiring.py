@@ -77,11 +77,9 @@ def _run(args: argparse.Namespace) -> int:
 
 async def _serve(file: Path, own: Path) -> None:
     from clavel_tui.agent.daemon import running
-    from clavel_tui.agent.looking import STACKS, SYSTEM
     from clavel_tui.inventory.load import load_agent
 
-    root = Path(os.environ.get("CLAVEL_ROOT") or "/")
-    unit, claveld = load_agent(file, root / SYSTEM / STACKS)
+    unit, claveld = load_agent(file, Path(os.environ.get("CLAVEL_ROOT") or "/"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

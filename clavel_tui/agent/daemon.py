@@ -271,7 +271,7 @@ class Daemon:
         past = await self._past()
         tried = [one for one in past if one.request.release == _release(wanted)]
         released = forgiven(tried, past, self._released(ref, past))
-        runs = await asyncio.to_thread(looking.runs, self._folders.root)
+        runs = await asyncio.to_thread(looking.runs, self._unit, self._folders.root)
         return decide(self._unit, wanted, runs, tried, held=self.memory.held, released=released, now=self._wall())
 
     async def _past(self) -> list[Operation]:
@@ -313,7 +313,7 @@ class Daemon:
 
     async def _see_to_stacks(self, ref: Ref, wanted: Deployment, decision: Decision) -> Decision:
         """One after the other, once the system runs; one that fails does not keep back the next."""
-        for name, folder in (await asyncio.to_thread(looking.brought, self._folders.root)).items():
+        for name, folder in (await asyncio.to_thread(looking.brought, self._unit, self._folders.root)).items():
             if ref.wanted != wanted:  # it moved meanwhile: what runs now is on its way out
                 break
             if self._unit.stack(name) is None:
@@ -354,7 +354,7 @@ class Daemon:
     async def _say(self, ref: Ref, wanted: Deployment, decision: Decision) -> None:
         """Reported where it is unlike what was said last."""
         state = await self._state(always=decision.phase is not Phase.APPLYING)
-        runs = await asyncio.to_thread(looking.runs, self._folders.root)
+        runs = await asyncio.to_thread(looking.runs, self._unit, self._folders.root)
         report = Report(
             event=uuid.uuid4().hex,
             agent=self._name,

@@ -63,7 +63,7 @@ def decide(
 
 def _left_alone(last: Operation, wanted: Deployment, runs: Runs) -> str:
     """Why it is not tried again by itself: one that had been activated and took the machine down would do so for ever."""
-    activated = last.outcome in _BAD or (last.outcome is Outcome.FAILED and last.came_from)
+    activated = last.outcome in _BAD or (last.outcome is Outcome.FAILED and (last.came_from or last.step in _ACTIVATED))
     if activated:
         return last.text
     if last.outcome in _RUNS and runs.profile == wanted.nar_id:
@@ -79,6 +79,8 @@ def forgiven(tried: Sequence[Operation], all_: Sequence[Operation], released: st
 
 _RUNS = frozenset({Outcome.SUCCEEDED, Outcome.NO_CHANGE, Outcome.UNITS_FAILED})
 """It runs, whatever else."""
+_ACTIVATED = frozenset({"activate", "check", "confirm", "keep", "return"})
+"""Steps of unit/system.sh. Of the first closure of a container nothing was there that it could have come from."""
 _BAD = frozenset({Outcome.RETURNED, Outcome.INTERRUPTED, Outcome.UNKNOWN})
 """It was touched, and is not what runs."""
 

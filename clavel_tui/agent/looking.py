@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from clavel_tui.agent.deciding import Runs
-
-SYSTEM = "run/current-system"
-STACKS = "etc/clavel/stacks"
-"""In a system: a folder for each stack that it brings along, as `services.clavel-agent.stacks` writes it."""
+from clavel_tui.domain.unit import BROUGHT, Unit
 
 
-def runs(root: Path) -> Runs:
-    """The system that runs, and the one that comes up at the next boot."""
-    return Runs(*(_store_path(root, root / link) for link in (SYSTEM, "nix/var/nix/profiles/system")))
+def runs(unit: Unit, root: Path) -> Runs:
+    """What runs, and what it comes up with."""
+    return Runs(_store_path(root, unit.running_below(root)), _store_path(root, root / unit.profile[1:]))
 
 
-def brought(root: Path) -> dict[str, str]:
-    """The store path of each stack's folder, by the stack's name, as the running system brings them along."""
+def brought(unit: Unit, root: Path) -> dict[str, str]:
+    """The store path of each stack's folder, by the stack's name, as what runs brings them along."""
     try:
-        found = sorted((root / SYSTEM / STACKS).iterdir())
+        found = sorted((unit.running_below(root) / BROUGHT).iterdir())
     except OSError:
         return {}
     return {folder.name: path for folder in found if (path := _store_path(root, folder))}

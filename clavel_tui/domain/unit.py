@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -15,6 +16,8 @@ from clavel_tui.domain.waves import RolloutSettings
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 StackName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+BROUGHT = "etc/clavel/stacks"
+"""In a closure: a folder for each stack that it brings along, as `services.clavel-agent.stacks` writes it."""
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
 
@@ -127,8 +130,27 @@ class Unit(Model):
 
     @property
     def has_system(self) -> bool:
-        """Its whole system is a Nix closure."""
-        return self.type in {UnitType.NIXOS, UnitType.DARWIN}
+        """What it runs is a Nix closure."""
+        return self.type is not UnitType.LINUX
+
+    @property
+    def activates_itself(self) -> bool:
+        """That closure is no operating system: it has a program of its own that makes it run, see unit/system.sh."""
+        return self.type in {UnitType.CONTAINER, UnitType.IOT}
+
+    @property
+    def running(self) -> str:
+        """The link on the unit to the closure that runs, as `places` of unit/lib.sh has it."""
+        return f"{self.state}/system/running" if self.activates_itself else "/run/current-system"
+
+    def running_below(self, root: Path) -> Path:
+        """That link where ``root`` is the machine's; its state folder is named as a whole."""
+        return Path(self.running) if self.activates_itself else root / self.running[1:]
+
+    @property
+    def profile(self) -> str:
+        """The Nix profile on the unit that names what it comes up with."""
+        return f"/nix/var/nix/profiles/{self.state.rpartition('/')[2] if self.activates_itself else 'system'}"
 
     def stack(self, name: str) -> Stack | None:
         """The stack of that name, if the fleet's files name it."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.source import Trigger
-from clavel_tui.domain.unit import Elevate, Fleet, Stack, Unit
+from clavel_tui.domain.unit import BROUGHT, Elevate, Fleet, Stack, Unit, UnitType
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.inventory.flakes import sources
 from clavel_tui.inventory.schema import (
@@ -66,8 +66,8 @@ def load_fleet(root: Path) -> Fleet:
     )
 
 
-def load_agent(file: Path, stacks: Path = Path()) -> tuple[Unit, ClaveldTable]:
-    """The unit that an agent runs on, and where its claveld is. ``stacks``: the folder that holds those of the running system.
+def load_agent(file: Path, root: Path = Path("/")) -> tuple[Unit, ClaveldTable]:
+    """The unit that an agent runs on, and where its claveld is. Its stacks come with what runs there. ``root``: the machine's.
 
     Raises:
         InventoryError: with every problem of the file.
@@ -79,12 +79,13 @@ def load_agent(file: Path, stacks: Path = Path()) -> tuple[Unit, ClaveldTable]:
     if said is None or problems:
         raise InventoryError(problems)
     fields = said.model_dump(exclude={"stacks", "checks", "claveld"})
-    brought = tuple(_brought(name, table, stacks) for name, table in sorted(said.stacks.items()))
-    return Unit(**fields, stacks=brought, checks=tuple(check.check() for check in said.checks)), said.claveld
+    unit = Unit(**fields, checks=tuple(check.check() for check in said.checks))
+    stacks = tuple(_brought(name, table, unit.running_below(root) / BROUGHT) for name, table in sorted(said.stacks.items()))
+    return unit.model_copy(update={"stacks": stacks}), said.claveld
 
 
-def _brought(name: str, table: StackTable, stacks: Path) -> Stack:
-    return Stack(name=name, source=str(stacks / name), **{**table.model_dump(), "path": table.path or f"/srv/{name}"})
+def _brought(name: str, table: StackTable, folder: Path) -> Stack:
+    return Stack(name=name, source=str(folder / name), **{**table.model_dump(), "path": table.path or f"/srv/{name}"})
 
 
 def _ways(claveld: ClaveldTable) -> Iterator[tuple[str, str | None, str]]:
@@ -198,6 +199,9 @@ def _beyond_the_helper(said: UnitFile, file: Path, stacks: Sequence[Stack]) -> I
         if check.command:
             right = "is run by root, and the helper runs nobody's commands; say systemd, tcp or http"
             yield Problem(str(file), f"checks.{n}.command", check.command, right)
+    if said.type in {UnitType.CONTAINER, UnitType.IOT}:
+        right = f"activates systems of nixos and darwin only, and this is a {said.type.value} unit; say sudo"
+        yield Problem(str(file), "elevate", "helper", right)
     if said.system.delivery == "substitute":
         right = "is root's to ask for, and the helper has no verb for it; say copy, and sign it"
         yield Problem(str(file), "system.delivery", "substitute", right)

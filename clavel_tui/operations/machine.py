@@ -10,7 +10,6 @@ from clavel_tui.domain.system import base
 from clavel_tui.domain.text import clean, size
 from clavel_tui.domain.unit import Unit
 from clavel_tui.operations.parts import Parts
-from clavel_tui.operations.system_planner import PROFILE
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.bundle import Bundle, assignments
 from clavel_tui.remote.effects import Query
@@ -67,7 +66,7 @@ class MachinePlanner:
         if result.code or len(fields) != 3:  # noqa: PLR2004  dead COUNT BYTES
             raise RefusedError(f"{unit.name} cannot say what is garbage: {clean(result.err.strip()) or 'nix-store --gc failed'}")
         keep, going = plan.request.keep, _going(facts, plan.request.keep)
-        first = [f"nix-env --profile {PROFILE} --delete-generations +{keep}"] if going else []
+        first = [f"nix-env --profile {unit.profile} --delete-generations +{keep}"] if going else []
         notes = [f"{fields[1]} paths, {size(int(fields[2]))}, are needed by nobody"]
         if going:
             numbers = ", ".join(str(number) for number in going)

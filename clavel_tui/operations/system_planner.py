@@ -24,7 +24,6 @@ from clavel_tui.remote.target import Target
 
 CLOSURES_KEPT = 128
 """Some 300 KiB each, of a system with 2,000 paths."""
-PROFILE = "/nix/var/nix/profiles/system"
 
 
 @dataclass(frozen=True)
@@ -58,9 +57,9 @@ class SystemPlanner:
     async def plan(self, request: Request, unit: Unit, title: str) -> Plan:
         """Raises RefusedError, UnitError or RemoteError where there is nothing to plan."""
         if not unit.has_system:
-            raise RefusedError(f"{unit.name} is a {unit.type.value} unit: only nixos and darwin units have a system to deploy")
-        if unit.type is UnitType.DARWIN and request.mode is not Mode.SWITCH:
-            raise RefusedError(f"nix-darwin knows no mode {request.mode.value}: it can only activate")
+            raise RefusedError(f"{unit.name} is a {unit.type.value} unit: it has no system to deploy, only stacks")
+        if unit.type is not UnitType.NIXOS and request.mode is not Mode.SWITCH:
+            raise RefusedError(f"a {unit.type.value} unit knows no mode {request.mode.value}: it can only activate")
         facts = await self._facts(unit)
         wanted = self._for_this_unit(await self._wanted(request, unit, facts), unit)
         target = self._parts.target(unit)
@@ -97,7 +96,7 @@ class SystemPlanner:
         if facts is None:
             state = self._watch.state(unit)
             raise UnitError("unreachable", state.trouble, state.hint)
-        if "nixos" in facts.silent or not facts.current:
+        if "nixos" in facts.silent or not (facts.current or unit.activates_itself):
             raise RefusedError(f"{unit.name} has no /run/current-system: it does not run a {unit.type.value} system")
         if "state" in facts.silent or facts.state == "unreadable":
             text = f"{unit.state} on {unit.name} cannot be read: root's rights are needed"
@@ -147,7 +146,7 @@ class SystemPlanner:
     async def _looked(self, system: SystemPlan, unit: Unit, target: Target, facts: Facts) -> SystemPlan:
         """With what the closure would change: asked of the unit where it is there, else of this workstation."""
         runner = self._parts.runner
-        there = await self._there(target, {system.current, system.nar_id})
+        there = await self._there(target, {system.current, system.nar_id} - {""})
         current = there.get(system.current, {})
         if system.nar_id in there:
             seen = await system_look.look(runner, target, system.nar_id, unit.system.secrets)
@@ -270,9 +269,11 @@ def _commands(system: SystemPlan, unit: Unit, target: Target) -> tuple[str, ...]
     copy = [f"nix copy --substitute-on-destination --to '{url}' {path}"] if system.away and not there else []
     if system.away and system.delivery is Delivery.SUBSTITUTE:
         copy = [shlex.join(substitute.words(path, system.substituters, system.keys))]
+    if unit.activates_itself:
+        return (*build, *copy, f"{path}/bin/activate", f"nix-env --profile {unit.profile} --set {path}")
     if unit.type is UnitType.DARWIN:
-        return (*build, *copy, f"{path}/activate", f"nix-env --profile {PROFILE} --set {path}")
-    keep = [f"nix-env --profile {PROFILE} --set {path}", f"{path}/bin/switch-to-configuration boot"]
+        return (*build, *copy, f"{path}/activate", f"nix-env --profile {unit.profile} --set {path}")
+    keep = [f"nix-env --profile {unit.profile} --set {path}", f"{path}/bin/switch-to-configuration boot"]
     test = [f"{path}/bin/switch-to-configuration test"]
     return (*build, *copy, *{Mode.SWITCH: [*test, *keep], Mode.TEST: test, Mode.BOOT: keep}[system.mode])
 
@@ -287,6 +288,16 @@ def _undone(wanted: Wanted, agent: AgentState | None, unit: Unit) -> list[str]:
     return [f"its agent pulls, and would put back what claveld says within a minute: hold it first, {hold}"]
 
 
+def _protection(system: SystemPlan, unit: Unit, facts: Facts) -> str:
+    if system.mode is Mode.BOOT:
+        return "not protected: nothing is tried before the next boot, and nothing returns by itself"
+    if not facts.current:
+        return f"the first one here: nothing is known to run on {unit.name} that it could return to"
+    if system.confirm_seconds:
+        return f"it returns to {base(facts.current)} unless it is reached over a new connection within {system.confirm_seconds} s"
+    return "nobody is waited for: it returns only where the activation or a check on the unit itself fails"
+
+
 def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
     notes = []
     if system.current == system.nar_id and system.profile == system.nar_id:
@@ -294,13 +305,7 @@ def _notes(system: SystemPlan, unit: Unit, facts: Facts) -> list[str]:
     if system.build:
         where = " on the unit itself" if system.build_on is BuildOn.UNIT else ""
         notes.append(f"it is not built yet: what it would change is known when it is, by prepare{where}")
-    if system.mode is Mode.BOOT:
-        notes.append("not protected: nothing is tried before the next boot, and nothing returns by itself")
-    elif system.confirm_seconds:
-        seconds = system.confirm_seconds
-        notes.append(f"it returns to {base(facts.current)} unless it is reached over a new connection within {seconds} s")
-    else:
-        notes.append("nobody is waited for: it returns only where the activation or a check on the unit itself fails")
+    notes.append(_protection(system, unit, facts))
     if system.mode is Mode.TEST:
         notes.append("until the next boot: profile and boot entry stay as they are")
     if system.secrets:

@@ -20,11 +20,11 @@ FRAGMENTS: dict[str, int] = {"host": 5, "disks": 4, "systemd": 5, "nixos": 4, "d
 
 
 def probe_query(unit: Unit) -> Query:
-    """The resident script for this unit. Its text differs only where the unit's checks and stacks do."""
+    """The resident script for this unit. Its text differs only where the unit's checks do, and for what activates itself."""
     checks = tuple(check.line for check in unit.checks if not check.outside)
     if unit.elevate is Elevate.HELPER:
         return Query.script("probe", helper_text(), "\n".join(checks), timeout=float(sum(FRAGMENTS.values())))
-    text = _text(checks, tuple(FRAGMENTS.items()))
+    text = _text(checks, tuple(FRAGMENTS.items()), unit.type.value if unit.activates_itself else "")
     args = [part for stack in unit.stacks for part in (stack.name, stack.path)]
     return Query.script("probe", text, *args, timeout=float(sum(FRAGMENTS.values())))
 
@@ -35,13 +35,15 @@ def helper_text() -> str:
 
 
 @cache
-def _text(checks: tuple[str, ...], fragments: tuple[tuple[str, int], ...]) -> str:
+def _text(checks: tuple[str, ...], fragments: tuple[tuple[str, int], ...], type_: str = "") -> str:
     """Kept: to quote it anew costs more than to parse the answer."""
     texts = [script("lib.sh"), f"lib_text={shlex.quote(script('lib.sh') + script('stack_lib.sh'))}"]
     texts += [f"frag_{name}={shlex.quote(script(f'probe/{name}.sh'))}" for name, _ in fragments]
     texts.append(f"fragments={shlex.quote(' '.join(f'{name}:{seconds}' for name, seconds in fragments))}")
     said = shlex.quote(chr(10).join(checks)) if checks else '"${CLAVEL_CHECKS:-}"'
     texts.append(f"CLAVEL_CHECKS={said}\nexport CLAVEL_CHECKS CLAVEL_STATE")
+    if type_:
+        texts.append(f"CLAVEL_TYPE={type_}\nexport CLAVEL_TYPE")
     texts.append(script("probe/frame.sh"))
     return "\n".join(texts)
 

@@ -135,7 +135,7 @@ def no_system(unit: UnitState | None) -> str:
     if unit is None:
         return "no unit is selected"
     if not unit.unit.has_system:
-        return f"{unit.unit.name} is a {unit.unit.type.value} unit: only nixos and darwin units have a system to deploy"
+        return f"{unit.unit.name} is a {unit.unit.type.value} unit: it has no system to deploy, only stacks"
     if unit.head is None:
         return f"{unit.unit.name} has no Deployment yet: e evaluates the fleet's flake"
     # One that is away can wait, and one whose host key nobody knows yet is asked about first.

@@ -5,6 +5,14 @@ state=${CLAVEL_STATE:-/var/lib/clavel}
 # Where this machine's /proc, /etc, /run and /nix are looked for: empty but for a demo, whose units are folders.
 root=${CLAVEL_ROOT:-}
 
+# places TYPE: where it is found what a unit of that type runs, what it comes up with, and what our roots keep. A container or
+# a device has no system of its own: its closure activates itself, and the link of what was activated last is ours.
+places() {
+    running=$root/run/current-system profile=$root/nix/var/nix/profiles/system roots=$root/nix/var/nix/gcroots/clavel
+    case $1 in container | iot) ;; *) return 0 ;; esac
+    running=$state/system/running profile=$root/nix/var/nix/profiles/${state##*/} roots=$root/nix/var/nix/gcroots/${state##*/}
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # limit SECONDS CMD...: a command that hangs (a stopped dockerd answers nobody) costs its limit and no more.

@@ -2,7 +2,7 @@
 # machine.sh: the body of a job on the unit itself: `reboot`, and `gc` of its Nix store. It is sourced by job.sh, under the
 # unit's lock; `params` has set: verb type target keep_generations.
 # shellcheck disable=SC2154
-profile=$root/nix/var/nix/profiles/system
+places "$type"
 gc_s=7200    # a store of a terabyte on a slow disk
 boot_s=1200  # a server counts its memory for minutes; by then a reboot that was asked for has happened
 
@@ -50,7 +50,7 @@ job_mend() {
         [ $(($(uptime_s) - $(said asked))) -ge "$boot_s" ] || exit 75
         return 0
     fi
-    mend_now=$(system_path "$root/run/current-system")
+    mend_now=$(system_path "$running")
     [ -z "$target" ] || [ "$mend_now" = "$target" ] ||
         finish failed "it was restarted, and $(name_of "$mend_now") runs, not $(name_of "$target")"
     finish succeeded "it was restarted${mend_now:+; $(name_of "$mend_now") runs}"

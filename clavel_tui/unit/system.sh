@@ -6,14 +6,15 @@
 # The order is the promise. Both paths are rooted, the new one is activated as `test`, what must hold is looked at, somebody
 # answers over a new connection; only then do profile and boot entry move. So whatever ends this before, a power cut too, the
 # unit comes up with what it ran.
+#
+# What a container or a device runs is a closure with bin/activate, which makes it run from whatever ran before, and maybe
+# bin/check, which ends with 0 as long as it runs well. The way back is the bin/activate of what ran.
 # shellcheck disable=SC2154
 # shellcheck source=clavel_tui/unit/secrets.sh
 . "$job/files/secrets.sh"
 # shellcheck source=clavel_tui/unit/vetted.sh
 . "$job/files/vetted.sh"
-profile=$root/nix/var/nix/profiles/system
-running=$root/run/current-system
-roots=$root/nix/var/nix/gcroots/clavel
+places "$type"
 system_dir=$state/system
 nix_lock=${CLAVEL_NIX_LOCK:-$root/run/nixos/switch-to-configuration.lock}
 tab=$(printf '\t')
@@ -24,19 +25,21 @@ job_main() {
     was_set=$(store_path "$profile")
     [ -z "$expect" ] || [ "$expect" = "$from $was_set" ] ||
         finish refused "it does not run what it ran when this was planned (somebody changed it meanwhile): plan again"
-    [ -n "$from" ] || finish refused "there is no /run/current-system: this is not a running $type system"
+    [ -n "$from" ] || itself || finish refused "there is no /run/current-system: this is not a running $type system"
     valid "$target" || finish refused "$target is not on this unit: it was collected as garbage, or never copied whole"
     guard
     [ "$from" != "$target" ] || [ "$was_set" != "$target" ] || finish nochange "it runs this already"
     # Roots first, then a second look: between the two nothing could be collected.
-    { mkdir -p "$roots" "$system_dir" && root_path "$from" && root_path "$target" && { [ -z "$was_set" ] || root_path "$was_set"; }; } 2>/dev/null ||
+    { mkdir -p "$roots" "$system_dir" && root_path "$from" && root_path "$target" && root_path "$was_set"; } 2>/dev/null ||
         finish refused "$roots cannot be written: nothing was changed"
-    valid "$target" && valid "$from" || finish refused "a path went away while it was rooted: nothing was changed"
+    valid "$target" && { [ -z "$from" ] || valid "$from"; } || finish refused "a path went away while it was rooted: nothing was changed"
     safe_point
     if [ "$mode" = boot ]; then boot_only; else activate; fi
 }
 
 # ---------------------------------------------------------------- looking
+
+itself() { case $type in container | iot) return 0 ;; *) return 1 ;; esac; } # it activates itself
 
 store_path() { # what a link means, as this unit names it; empty where there is none
     [ -e "$1" ] && store_path_p=$(cd "$1" && pwd -P) && printf '%s\n' "${store_path_p#"$root"}"
@@ -51,12 +54,13 @@ guard() {
     [ -z "${signed_only:-}" ] || vetted "$target" "${signed_by:-}" ||
         finish refused "$target is not signed by the key that was named for this unit, and has not run here before: nothing was changed"
     case $type in
+    container | iot) guard_file=bin/activate guard_way=bin/activate ;;
     darwin) guard_file=darwin-version guard_way=activate ;;
     *) guard_file=nixos-version guard_way=bin/switch-to-configuration ;;
     esac
-    [ -e "$root$target/$guard_file" ] || finish refused "$target is not a $type system: it holds no $guard_file"
+    [ -e "$root$target/$guard_file" ] || finish refused "$target is no $type system: it holds no $guard_file"
     [ -x "$root$target/$guard_way" ] || finish refused "$target holds no $guard_way"
-    [ -x "$root$from/$guard_way" ] || finish refused "what runs now, $from, could not be returned to: it holds no $guard_way"
+    [ -z "$from" ] || [ -x "$root$from/$guard_way" ] || finish refused "what runs now, $from, could not be returned to: it holds no $guard_way"
     guard_arch=$(cat "$root$target/system" 2>/dev/null)
     [ -z "$guard_arch" ] || [ -z "$arch" ] || [ "$guard_arch" = "$arch" ] ||
         finish refused "$target is for $guard_arch, and this unit is $arch"
@@ -69,13 +73,13 @@ has_its_secrets() {
     [ "${check_secrets:-1}" = 1 ] || return 0
     # shellcheck disable=SC2086  # files, as the fleet's own file lists them
     secrets_new=$(secrets_lacking "$target" $secrets | LC_ALL=C sort -u)
-    secrets_bad=$(beyond "$secrets_new" "$(secrets_lacking "$from")")
+    secrets_bad=$(beyond "$secrets_new" "$([ -z "$from" ] || secrets_lacking "$from")")
     [ -z "$secrets_bad" ] ||
         finish refused "it needs secrets that are not on this unit: $(commas "$secrets_bad"); put them there first: nothing was changed"
     [ -z "$secrets_new" ] || warn "not there, as little as for what runs now: $(commas "$secrets_new")"
 }
 
-root_path() { ln -sfn "$1" "$roots/${1##*/}" && durable "$roots"; }
+root_path() { [ -z "$1" ] || ln -sfn "$1" "$roots/${1##*/}" && durable "$roots"; }
 
 failed_units() {
     [ -d "$root/run/systemd/system" ] || return 0
@@ -92,6 +96,13 @@ failing() {
         *) continue ;;
         esac || printf '%s %s\n' "$check_k" "$check_w"
     done
+    own_check "$(store_path "$running")"
+}
+
+# own_check PATH: a line where what that closure looks at itself does not hold.
+own_check() {
+    itself && [ -n "$1" ] && [ -x "$root$1/bin/check" ] || return 0
+    limit 30 "$root$1/bin/check" </dev/null >/dev/null 2>&1 || printf 'bin/check of %s\n' "$(name_of "$1")"
 }
 
 stack_well() { # of the stack in that folder something runs, and nothing is unhealthy, restarting or dead
@@ -113,14 +124,17 @@ commas() { printf '%s\n' "$1" | sed '/^$/d' | tr '\n' ',' | sed 's/,$//; s/,/, /
 
 # switch_to PATH VERB: that system's own way to become the running one; darwin's knows no verbs.
 switch_to() {
+    switch_p=$root$1
     case $type$2 in
-    darwinboot) return 0 ;; # the profile is all that its boot looks at
-    darwin*) set -- "$root$1/activate" ;;
-    *) set -- "$root$1/bin/switch-to-configuration" "$2" ;;
+    darwinboot | containerboot | iotboot) return 0 ;; # the profile is all that their boot looks at
+    container* | iot*) set -- "$switch_p/bin/activate" ;;
+    darwin*) set -- "$switch_p/activate" ;;
+    *) set -- "$switch_p/bin/switch-to-configuration" "$2" ;;
     esac
     exec 8>&- # NixOS's own lock is the script's to take
     run_loose "$activate_s" "$@"
     switch_rc=$?
+    ! itself || { if [ "$switch_rc" = 0 ]; then ln -sfn "$switch_p" "$running" || switch_rc=1; else rm -f "$running"; fi; }
     # Between two switches it is ours again, so that nobody else's falls between them.
     if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exec 8>&-; }; fi
     return "$switch_rc"
@@ -184,6 +198,7 @@ activate() {
 
 # not_begun: it refused before it touched anything.
 not_begun() {
+    ! itself || return 0
     if [ -n "$(told "Pre-switch check 'switchInhibitors' failed")" ]; then
         [ "$mode" != test ] || finish refused "it replaces what must not be replaced while it runs: deploy it with --mode boot"
         say "it would replace what must not be replaced while it runs"
@@ -270,6 +285,7 @@ due() {
 go_back() {
     back_why=$1
     step "return"
+    [ -n "$from" ] || nowhere_back
     warn "$back_why: returning to $(name_of "$from")"
     back_rc=0
     switch_back "$from" test || back_rc=$?
@@ -280,6 +296,13 @@ go_back() {
         finish returned "$back_why; returned to $(name_of "$from")$([ "$back_rc" = 0 ] || echo ', of which units fail too')" "from=$from" "release=$from"
     fi
     finish failed "$back_why; and it could not be returned: $(name_of "$(store_path "$running")") runs (exit code $back_rc)" "from=$from"
+}
+
+# nowhere_back: it is the first one, and whatever ran before it is not known. Nothing is said to run that does not run well.
+nowhere_back() {
+    rm -f "$running"
+    record failed
+    finish failed "$back_why; it was the first one here, so that there is nothing to return to"
 }
 
 # unset_profile: what it named before. Once its setting has begun the boot entry is written anew too, whatever stands there.
@@ -293,7 +316,7 @@ unset_profile() {
     switch_back "$was_set" boot
 }
 
-name_of() { name_p=${1##*/}; printf '%s' "${name_p#*-}"; }
+name_of() { name_p=${1##*/}; name_p=${name_p#*-}; printf '%s' "${name_p:-nothing that is known}"; }
 
 # What a power cut or kill -9 left: nothing of it is between two states afterwards. 75: not yet. Where somebody has deployed
 # something else since, all of it is theirs.
@@ -302,7 +325,8 @@ job_mend() {
     case $mend_phase in activating | keeping | booting) ;; *) return 0 ;; esac
     mend_now=$(store_path "$running")
     mend_set=$(store_path "$profile")
-    listed "$mend_now" "$from$newline$target$newline$was_set" && listed "$mend_set" "$was_set$newline$target" || return 0
+    { itself && [ -z "$mend_now" ]; } || listed "$mend_now" "$from$newline$target$newline$was_set" || return 0
+    listed "$mend_set" "$was_set$newline$target" || return 0
     if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exit 75; }; fi
     back_most=0
     [ "$mend_phase" = activating ] || set_begun=1
@@ -311,8 +335,10 @@ job_mend() {
         switch_to "$target" boot
         return 0
     fi
-    # After a reboot what was booted runs, and is left alone.
-    if [ "$mend_phase" != booting ] && [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then switch_back "$from" test; fi
+    # After a reboot what was booted runs, and is left alone; what activates itself is not booted.
+    if [ -n "$from" ] && [ "$mend_phase" != booting ] && { itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then
+        switch_back "$from" test
+    fi
     unset_profile
 }
 
@@ -330,6 +356,7 @@ record() { # record VERDICT: good test boot failed returned. A full disk costs t
 
 # first_seen: what ran when we came can be returned to as well, and was good if nothing was wrong.
 first_seen() {
+    [ -n "$from" ] || return 0
     ! grep -q "$tab$from$tab" "$system_dir/deployed" 2>/dev/null || return 0
     first_v=good
     [ -z "$failed_before$failing_before" ] || first_v=found

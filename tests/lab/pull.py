@@ -30,7 +30,7 @@ MALLOC_ARENA_MAX=1 PYTHONPATH={HOME}:{HOME}/SITE exec python3 -c 'import sys; fr
 """
 AGENT = """\
 name = "{host}"
-type = "nixos"
+type = "{type}"
 arch = "x86_64-linux"
 [claveld]
 {way}
@@ -187,7 +187,9 @@ class Agent:
         self.host.put("/etc/clavel-agent/token", token or claveld.command("agent", "add", self.host.name), 0o600)
         way = f'url = "{claveld.url}"\nca_file = "/etc/clavel-agent/ca.pem"'
         way = f"[claveld.nats]\n{settings_of(nats)}" if nats else way
-        self.host.put("/etc/clavel-agent/agent.toml", AGENT.format(host=self.host.name, way=way, **{**QUICK, **settings}))
+        self.host.put(
+            "/etc/clavel-agent/agent.toml", AGENT.format(host=self.host.name, way=way, **{"type": "nixos", **QUICK, **settings})
+        )
 
     def start(self) -> None:
         if self._systemd:

@@ -22,6 +22,7 @@ from .shell import write
 OWN = Path(__file__).parent / "nixos"
 JUDGE = Path(__file__).parents[3] / "shared/lab/fleet"
 """Somebody else's flake of the same shape, where it is there: only its hosts.nix is written by the tests."""
+CLOSURES = Path(__file__).parents[2] / "nix/closures"
 PROFILE = "/nix/var/nix/profiles/system"
 FIRST = "24.11.1"
 QUICK = {"confirm_seconds": 20, "check_seconds": 10, "grace_seconds": 1}
@@ -47,6 +48,7 @@ class Fleet:
         self.console = Console(self.lab, self.folder)
         self.repository = self.folder / "systems"
         shutil.copytree(self.flake, self.repository)
+        shutil.copytree(CLOSURES / "oci", self.repository / "oci")
         git(self.repository, "init", "-q")
         self._make_nix()
         for host in self.lab.hosts:
@@ -92,7 +94,7 @@ class Fleet:
     def unit(self, host: str, **settings: object) -> None:
         """Declare a unit; ``system``: what differs from QUICK."""
         system = {**QUICK, **dict(settings.pop("system", {}))}  # type: ignore[call-overload]
-        self.console.unit(host, type="nixos", system=system, **settings)
+        self.console.unit(host, **{"type": "nixos", "system": system, **settings})
 
     def commit(self, **hosts: dict[str, Any]) -> str:
         """Change these hosts' settings; returns the new revision."""
@@ -118,7 +120,9 @@ class Fleet:
 
     def built(self, host: str) -> str:
         """The store path of what the flake says now, built by Nix itself."""
-        url = f"git+file://{self.repository}#nixosConfigurations.{host}.config.system.build.toplevel"
+        system = f"nixosConfigurations.{host}.config.system.build.toplevel"
+        attribute = f"clavelUnits.{host}.toplevel" if "image" in self.settings[host] else system
+        url = f"git+file://{self.repository}#{attribute}"
         self.nix("build", "--no-link", url)
         return self.nix("eval", "--raw", f"{url}.outPath").stdout
 

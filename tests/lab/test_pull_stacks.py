@@ -1,7 +1,8 @@
-"""Stacks that come with a unit's system: its agent puts them, returns bad ones, and goes back to the very images; read on the host."""
+"""Docker by way of an agent: stacks that come with a unit's system, and a container that is a unit; read on the host itself."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -33,15 +34,15 @@ def web(pull: Pull) -> Iterator[Place]:
     empty(host)
 
 
-def said(pull: Pull, phase: str, words: str = "") -> None:
+def said(pull: Pull, phase: str, words: str = "", name: str = "h1") -> None:
     def holds() -> bool:
-        report = pull.claveld.report("h1")
+        report = pull.claveld.report(name)
         return report.get("phase") == phase and words in report["text"]
 
     try:
-        wait_for(f"h1 says {phase} {words}", holds, timeout=120)
+        wait_for(f"{name} says {phase} {words}", holds, timeout=120)
     except Exception as error:
-        raise AssertionError(f"{error}\n{pull.claveld.report('h1')}\n{pull.trouble()}") from error
+        raise AssertionError(f"{error}\n{pull.claveld.report(name)}\n{pull.trouble()}") from error
 
 
 def held(web: Place) -> str:
@@ -100,3 +101,75 @@ def test_stacks_come_with_the_system_and_go_back_with_it(pull: Pull, web: Place)
     assert runs(web.host) == three["h1"]
     assert web.images() == {name: found["image"] for name, found in good.items()}
     assert web.read("conf/greeting") == "good day\n"
+
+
+@dataclass
+class Box:
+    """h3 as a unit of type container, from nix/closures/oci."""
+
+    pull: Pull
+    host: Host
+
+    def publish(self, image: str) -> str:
+        return self.pull.publish(h3={"image": image, "options": ["--env", "WHO=box", "--publish", "8099:8080"]})["h3"]
+
+    def runs(self) -> tuple[str, str]:
+        """The closure that its container is of, and what its image says."""
+        label = '{{index .Config.Labels "clavel.closure"}}'
+        closure = self.host.exec(["docker", "inspect", "--format", label, "h3"], check=False).stdout.strip()
+        return closure, self.host.exec(
+            ["docker", "exec", "h3", "wget", "-qO-", "http://127.0.0.1:8080/"], check=False
+        ).stdout.strip()
+
+    def links(self) -> set[str]:
+        """What the unit itself says that runs, and what it comes up with."""
+        links = ("/var/lib/clavel/system/running", "/nix/var/nix/profiles/clavel")
+        return {self.host.exec(f"readlink -f {link}", check=False).stdout.strip() for link in links}
+
+
+@pytest.fixture
+def box(pull: Pull) -> Iterator[Box]:
+    """Its agent and claveld know it as a container; it runs nothing yet."""
+    agent, fleet, host = pull.agents["h3"], pull.fleet, pull.fleet.lab.host("h3")
+    before = fleet.settings["h3"]
+    empty(host)
+    agent.stop()
+    try:
+        fleet.unit("h3", type="container")
+        pull.claveld.stop()
+        pull.claveld.start()
+        agent.install(pull.claveld, host.exec("cat /etc/clavel-agent/token").stdout, type="container")
+        fleet.settings["h3"] = {}
+        agent.start()
+        yield Box(pull, host)
+    finally:
+        fleet.settings["h3"] = before
+        fleet.unit("h3")
+        fleet.commit()
+        host.exec("docker rm -f h3; rm -f /nix/var/nix/profiles/clavel /nix/var/nix/profiles/clavel-*-link", check=False)
+
+
+def test_a_container_runs_what_its_closure_activates(box: Box) -> None:
+    pull, shelf = box.pull, Shelf(box.pull.fleet.lab, "boxed")
+    for version, health in (("v1", "ok"), ("v2", "bad"), ("v3", "ok")):
+        push(shelf, "box", version, health=health)
+    first = box.publish(tagged(shelf, "box", "v1"))
+    wait_for("v1 answers", lambda: box.runs() == (first, "box v1"), timeout=90)
+    said(pull, "idle", name="h3")
+    assert box.links() == {first}
+    assert "WHO=box" in box.host.exec("docker inspect h3").stdout
+
+    box.publish(tagged(shelf, "box", "v2"))
+    said(pull, "quarantined", "bin/check of oci-h3", name="h3")
+    assert box.runs() == (first, "box v1")
+    assert box.links() == {first}
+
+    third = box.publish(tagged(shelf, "box", "v3"))
+    wait_for("v3 answers", lambda: box.runs() == (third, "box v3"), timeout=90)
+    said(pull, "idle", name="h3")
+    console = pull.console()
+    preview = console.run("deploy", "h3", "--to", first, "--dry-run").ends(0)
+    assert f"{first}/bin/activate" in preview.out
+    console.run("rollback", "--unit", "h3", "--yes").ends(0)
+    assert box.runs() == (first, "box v1")
+    assert box.links() == {first}

@@ -10,6 +10,7 @@ import pytest
 from clavel_tui.nix.system_job import LIBRARIES
 from clavel_tui.unit import script
 
+from . import test_itself as itself
 from . import test_job as jobs
 from . import test_secrets as lacking
 from . import test_system as systems
@@ -179,7 +180,7 @@ DEPLOYMENTS = (
     ),
     deployment(
         "the root of the old path is forgotten",
-        '&& root_path "$from" && root_path "$target" && { [ -z "$was_set" ] || root_path "$was_set"; }; }',
+        '&& root_path "$from" && root_path "$target" && root_path "$was_set"; }',
         '&& root_path "$target"; }',
         systems.test_both_paths_are_rooted_before_anything_runs,
     ),
@@ -269,9 +270,27 @@ DEPLOYMENTS = (
     ),
     deployment(
         "after a reboot the old system is activated once more",
-        'if [ "$mend_phase" != booting ] && [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then',
-        "if true; then",
+        '{ itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then',
+        "true; then",
         systems.test_a_reboot_lands_on_the_old_system_and_nothing_is_activated_again,
+    ),
+    deployment(
+        "after a reboot a container is left as it is",
+        '{ itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then',
+        '[ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then',
+        lambda unit: itself.test_killed_while_it_waits_what_ran_is_activated_again(itself.Container(unit), restarted=True),
+    ),
+    deployment(
+        "what a closure looks at itself does not count",
+        '    own_check "$(store_path "$running")"\n',
+        "",
+        lambda unit: itself.test_a_bad_one_is_left_by_activating_what_ran(itself.Container(unit), {"check": "exit 1"}),
+    ),
+    deployment(
+        "of an activation that failed it is said that it runs",
+        'else rm -f "$running"; fi; }',
+        "fi; }",
+        lambda unit: itself.test_a_way_back_that_fails_says_that_nothing_is_known_to_run(itself.Container(unit)),
     ),
     deployment(
         "a death between profile and boot entry goes back",
@@ -281,8 +300,8 @@ DEPLOYMENTS = (
     ),
     deployment(
         "a dead deployment undoes what somebody has deployed since",
-        '    listed "$mend_now" "$from$newline$target$newline$was_set" && listed',
-        "    true || listed",
+        '|| return 0\n    listed "$mend_set" "$was_set$newline$target" || return 0\n',
+        "|| true\n",
         systems.test_what_somebody_deployed_since_is_left_alone,
     ),
     deployment(

@@ -216,7 +216,7 @@ def test_a_path_that_is_gone(web: SystemUnit) -> None:
 def test_a_closure_that_is_no_system(plain: SystemUnit) -> None:
     target = plain.system("2")
     (plain.root / target[1:] / "nixos-version").unlink()
-    refused(plain, target, "is not a nixos system")
+    refused(plain, target, "is no nixos system")
 
 
 def test_a_system_of_another_machine(plain: SystemUnit) -> None:

@@ -26,7 +26,7 @@ quick() {
         return
         ;;
     nixos)
-        set -- "$root"/nix/var/nix/profiles/system*
+        set -- "$root"/nix/var/nix/profiles/*
         if [ -e "$1" ] || [ -L "$1" ] || [ -e "$root/run/current-system" ] || have nix; then return 1; fi
         return 0
         ;;

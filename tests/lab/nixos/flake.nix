@@ -5,7 +5,13 @@
       lib = import ./lib.nix;
       hosts = import ./hosts.nix;
       revision = self.rev or "dirty";
+      named = test: builtins.filter (name: test hosts.${name}) (builtins.attrNames hosts);
+      each = test: made: builtins.listToAttrs (map (name: { inherit name; value = made name hosts.${name}; }) (named test));
     in {
-      nixosConfigurations = builtins.mapAttrs (name: settings: lib.mkSystem ({ inherit name; rev = revision; } // settings)) hosts;
+      nixosConfigurations = each (settings: !(settings ? image)) (name: settings: lib.mkSystem ({ inherit name; rev = revision; } // settings));
+      clavelUnits = each (settings: settings ? image) (name: settings: {
+        type = "container";
+        toplevel = lib.mkContainer { inherit name; inherit (settings) image options; };
+      });
     };
 }

@@ -12,6 +12,15 @@ let
   });
   lines = list: builtins.concatStringsSep "\n" list;
 in {
+  # As nix/closures makes it, whose own two programs these are.
+  mkContainer = { name, image, options }: build "x86_64-linux" "oci-${name}" ''
+    mkdir -p $out/bin
+    cp ${./oci}/activate ${./oci}/check $out/bin
+    printf "name='%s' image='%s'\n" "$unit" "$image" >$out/container
+    printf %s "$options" >$out/options
+    : >$out/command
+  '' { inherit image; unit = name; options = builtins.concatStringsSep "" (map (word: word + "\n") options); };
+
   mkSystem =
     { name, rev, version, motd ? "", system ? "x86_64-linux", kernel ? "6.6.1", units ? { }, inhibitors ? [ ]
     , failActivation ? false, failUnits ? [ ], slow ? 0, cutNetwork ? false, payloadMiB ? 1
