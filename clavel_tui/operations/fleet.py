@@ -25,6 +25,7 @@ from clavel_tui.inventory.flakes import absolute
 from clavel_tui.inventory.watching import source_changes
 from clavel_tui.operations import helper
 from clavel_tui.operations.carrier import Carrier
+from clavel_tui.operations.elsewhere import Elsewhere
 from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
 from clavel_tui.operations.parts import Parts, unit_error
@@ -167,8 +168,10 @@ class InProcessFleet:
     async def source_changes(self, source: str) -> AsyncIterator[None]:
         """See FleetClient."""
         found = await self._source(source)
+        elsewhere = Elsewhere(self._parts, found)
         async for _ in source_changes(found.reference, found.every_minutes * 60):
-            yield
+            if await elsewhere.worth_evaluating():
+                yield
 
     async def _source(self, said: str) -> Source:
         """Of fleet.toml, else one that was evaluated under that name, else a flake reference as it is meant from here."""

@@ -141,6 +141,10 @@ class SystemPlanner:
         system = wanted.template.metadata.get("system", "") if wanted.template else ""
         if system and system != unit.arch:
             raise RefusedError(f"{wanted.label} is for {system}, and unit.toml of {unit.name} says {unit.arch}")
+        profile = wanted.template.metadata.get("profile", "") if wanted.template else ""
+        if profile and profile != unit.profile:
+            hint = f"leave it out of clavelUnits.{unit.name}: a unit's profile follows from its type and the folder of its state"
+            raise RefusedError(f"{wanted.label} wants the profile {profile}, and that of {unit.name} is {unit.profile}", hint)
         return wanted
 
     async def _looked(self, system: SystemPlan, unit: Unit, target: Target, facts: Facts) -> SystemPlan:
