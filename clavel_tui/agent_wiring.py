@@ -203,7 +203,7 @@ def _release(args: argparse.Namespace) -> int:
 
     unit, said = load_agent(Path(args.config))
     file = Path(args.own) / "memory.json"
-    released = dict.fromkeys(said.deployments or [unit.name], "*")
+    released = memory.quarantines(said.deployments or [unit.name], [stack.name for stack in unit.stacks])
     memory.change(file, lambda known: known.model_copy(update={"held": "", "released": released}))
     sys.stdout.write("released: what claveld says is applied again\n")
     return 0

@@ -16,7 +16,7 @@ from clavel_tui import __version__
 from clavel_tui.agent import looking, memory
 from clavel_tui.agent.deciding import RETRY_FIRST_S, RETRY_MOST_S, Decision, decide, forgiven
 from clavel_tui.agent.outbox import Outbox
-from clavel_tui.agent.stacks import UNTOUCHED, decide_stack, request_for, unknown, worse
+from clavel_tui.agent.stacks import BY_CLAVELD, UNTOUCHED, decide_stack, request_for, unknown, worse
 from clavel_tui.bus.claveld import NOT_EVALUATED, ClaveldError
 from clavel_tui.bus.for_agent import AgentClient, Got
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
@@ -31,14 +31,15 @@ from clavel_tui.fleet.state import UnitState
 from clavel_tui.history import JournalError
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.operations import InProcessFleet
+from clavel_tui.process import give_back
 
 AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
 """Between two questions while claveld does not answer, and what that grows to."""
 REFUSED_S = 60.0
 """Behind an answer that asking again does not change: a token that is good no more, say."""
 MEMORY_S = 2.0
-PAST = 200
-"""Of the unit's operations it is decided by so many: each stack's last ones are among them."""
+PAST = 50
+"""By so many operations on the system, or on one stack, it is decided what is done about it."""
 LOOK_S = 300.0
 """Between two looks at the unit's health while nothing happens: a probe takes a second of a small board's processor."""
 
@@ -112,6 +113,7 @@ class Daemon:
         self._post = asyncio.Event()
         self._looked = -LOOK_S
         self._told = 0.0
+        self._sums: dict[str, str] = {}
 
     async def run(self) -> None:
         """Until cancelled. What is under way goes on, on the unit, and is met again at the next start."""
@@ -190,12 +192,15 @@ class Daemon:
 
         def changed(known: memory.Memory) -> memory.Memory:
             held = {Order.HOLD: "held by an operator", Order.RELEASE: ""}.get(told.order, known.held)
-            released = {ref.name: "*"} if told.order is Order.RELEASE else {}
+            released = self._all_of(ref) if told.order is Order.RELEASE else {}
             heard = {**known.heard, ref.name: told.number}
             return known.model_copy(update={"held": held, "heard": heard, "released": {**known.released, **released}})
 
         memory.change(self._folders.memory, changed)
         self._looked = -LOOK_S
+
+    def _all_of(self, ref: Ref) -> dict[str, str]:
+        return memory.quarantines([ref.name], [stack.name for stack in self._unit.stacks])
 
     @property
     def memory(self) -> memory.Memory:
@@ -268,21 +273,23 @@ class Daemon:
         return decision
 
     async def _decide(self, ref: Ref, wanted: Deployment) -> Decision:
-        past = await self._past()
+        past = await self._past("")
         tried = [one for one in past if one.request.release == _release(wanted)]
-        released = forgiven(tried, past, self._released(ref, past))
+        released = forgiven(tried, past, self._released(ref, "", past))
         runs = await asyncio.to_thread(looking.runs, self._unit, self._folders.root)
         return decide(self._unit, wanted, runs, tried, held=self.memory.held, released=released, now=self._wall())
 
-    async def _past(self) -> list[Operation]:
-        return list(await self._engine.history(PAST, self._unit.name))
+    async def _past(self, stack: str) -> list[Operation]:
+        """Of that stack, or of the system where none is named."""
+        return list(await self._engine.history(PAST, self._unit.name, stack))
 
-    def _released(self, ref: Ref, past: list[Operation]) -> str:
+    def _released(self, ref: Ref, stack: str, past: list[Operation]) -> str:
         """The operation behind which somebody has ended the quarantine: whatever was tried until then is behind it."""
-        released = self.memory.released.get(ref.name, "")
+        key = f"{ref.name}/{stack}" if stack else ref.name
+        released = self.memory.released.get(key, "")
         if released == "*":
             released = past[0].id if past else ""
-            memory.change(self._folders.memory, lambda m: m.model_copy(update={"released": {**m.released, ref.name: released}}))
+            memory.change(self._folders.memory, lambda m: m.model_copy(update={"released": {**m.released, key: released}}))
         return released
 
     async def _apply(self, ref: Ref, wanted: Deployment) -> None:
@@ -296,7 +303,7 @@ class Daemon:
 
     @property
     def _reason(self) -> str:
-        return f"claveld at {self._claveld.url}"
+        return f"{BY_CLAVELD}{self._claveld.url}"
 
     async def _carry(self, ref: Ref, wanted: Deployment, request: Request) -> None:
         plan = await self._engine.plan(request)
@@ -313,7 +320,8 @@ class Daemon:
 
     async def _see_to_stacks(self, ref: Ref, wanted: Deployment, decision: Decision) -> Decision:
         """One after the other, once the system runs; one that fails does not keep back the next."""
-        for name, folder in (await asyncio.to_thread(looking.brought, self._unit, self._folders.root)).items():
+        root = self._folders.root
+        for name, folder in (await asyncio.to_thread(looking.brought, self._unit, root)).items():
             if ref.wanted != wanted:  # it moved meanwhile: what runs now is on its way out
                 break
             if self._unit.stack(name) is None:
@@ -326,17 +334,21 @@ class Daemon:
     async def _decide_stack(self, ref: Ref, name: str, folder: str) -> Decision:
         if held := self.memory.held:
             return Decision(Phase.HELD, held)
-        past = await self._past()
-        tried = [one for one in past if one.request.stack == name]
-        released = forgiven(tried, past, self._released(ref, past))
-        view = self._view(name)
-        return decide_stack(name, folder, tried, view, ours=self._reason, released=released, now=self._wall())
+        files, tried = await self._files(folder), await self._past(name)
+        released = forgiven(tried, tried, self._released(ref, name, tried))
+        return decide_stack(name, files, tried, self._view(name), released=released, now=self._wall())
+
+    async def _files(self, folder: str) -> str:
+        """A store path never changes, and so is read once."""
+        if folder not in self._sums:
+            self._sums[folder] = await asyncio.to_thread(looking.files_of, folder, self._folders.root)
+        return self._sums[folder]
 
     async def _apply_stack(self, ref: Ref, wanted: Deployment, name: str, folder: str) -> None:
         await self._engine.refresh([self._unit.name])  # somebody may hold it, or have pruned its images, since the last look
-        tried = [one for one in await self._past() if one.request.stack == name]
         if (await self._decide_stack(ref, name, folder)).apply:
-            await self._carry(ref, wanted, request_for(self._unit, name, folder, tried, self._view(name), self._reason))
+            files, tried = await self._files(folder), await self._past(name)
+            await self._carry(ref, wanted, request_for(self._unit, name, files, tried, self._view(name), self._reason))
 
     def _view(self, name: str) -> StackView | None:
         state = self._engine.unit_now(self._unit.name)
@@ -381,6 +393,7 @@ class Daemon:
             with contextlib.suppress(ClavelError, JournalError, OSError):  # a full disk is no reason to say nothing
                 await self._engine.refresh([self._unit.name])
             self._looked = now
+            give_back()
         return self._engine.unit_now(self._unit.name)
 
     async def _tell_facts(self) -> None:

@@ -56,17 +56,20 @@ def decide(
         return Decision(Phase.APPLYING, last.step, wait=5.0)
     if last.outcome is Outcome.NEEDS_REBOOT and runs.profile == wanted.nar_id:
         return Decision(Phase.IDLE, "it comes up at the next boot", outcome=last.outcome)
-    if last.id != released and (why := _left_alone(last, wanted, runs)):
+    if last.id != released and (why := _left_alone(last, "" if unit.activates_itself else runs.profile, wanted)):
         return Decision(Phase.QUARANTINED, why, outcome=last.outcome)
     return again(last, tried, released, now)
 
 
-def _left_alone(last: Operation, wanted: Deployment, runs: Runs) -> str:
-    """Why it is not tried again by itself: one that had been activated and took the machine down would do so for ever."""
+def _left_alone(last: Operation, boots: str, wanted: Deployment) -> str:
+    """Why it is not tried again by itself: one that had been activated and took the machine down would do so for ever.
+
+    ``boots``: what comes up at the next boot, where that may be something else than what runs.
+    """
     activated = last.outcome in _BAD or (last.outcome is Outcome.FAILED and (last.came_from or last.step in _ACTIVATED))
     if activated:
         return last.text
-    if last.outcome in _RUNS and runs.profile == wanted.nar_id:
+    if last.outcome in _RUNS and boots == wanted.nar_id:
         return "something else was booted, or is tried: it comes up at the next boot"
     return ""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from clavel_tui.agent.deciding import Runs
 from clavel_tui.domain.unit import BROUGHT, Unit
+from clavel_tui.inventory import files_sum, stack_files
 
 
 def runs(unit: Unit, root: Path) -> Runs:
@@ -19,7 +20,16 @@ def brought(unit: Unit, root: Path) -> dict[str, str]:
         found = sorted((unit.running_below(root) / BROUGHT).iterdir())
     except OSError:
         return {}
-    return {folder.name: path for folder in found if (path := _store_path(root, folder))}
+    return {folder.name: path for folder in found if folder.is_dir() and (path := _store_path(root, folder))}
+
+
+def files_of(folder: str, root: Path) -> str:
+    """The sum of a stack's files: one that comes in another closure, unchanged, is no other stack.
+
+    Raises:
+        RefusedError: these cannot be the files of a stack.
+    """
+    return files_sum(stack_files(root / folder[1:]))
 
 
 def _store_path(root: Path, link: Path) -> str:

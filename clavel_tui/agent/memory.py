@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -18,6 +18,11 @@ class Memory(Model):
     held: str = ""
     heard: dict[str, int] = Field(default_factory=dict)
     released: dict[str, str] = Field(default_factory=dict)
+
+
+def quarantines(refs: Iterable[str], stacks: Sequence[str]) -> dict[str, str]:
+    """What `released` says where all of them are to end: those of the refs, and of each stack that comes with one."""
+    return {key: "*" for ref in refs for key in (ref, *(f"{ref}/{stack}" for stack in stacks))}
 
 
 def load(file: Path) -> Memory:

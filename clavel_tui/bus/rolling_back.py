@@ -104,6 +104,8 @@ async def carry_rollback(
         for report in reports:
             if report.phase is Phase.IDLE and report.running == pull.nar_id:
                 return Outcome.SUCCEEDED, f"{pull.short} runs, as its agent has seen"
+            if report.phase in {Phase.FAILED, Phase.QUARANTINED} and report.running == pull.nar_id:  # of its stacks, say
+                return Outcome.UNITS_FAILED, f"{pull.short} runs, as its agent has seen; but {report.text}"
             if report.phase is Phase.QUARANTINED:
                 return Outcome.RETURNED, report.text
     return Outcome.UNKNOWN, f"the ref points to {pull.short}, and its agent has not said that it runs"

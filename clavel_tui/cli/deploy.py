@@ -152,7 +152,8 @@ def asked_for(context: Context) -> list[Request]:
     """What the arguments mean, a unit each."""
     args = context.args
     itself = args.operation in {Verb.REBOOT, Verb.GC}
-    names = units_meant(context, lambda unit: itself or unit.has_system, "a system")
+    # By its tags a container or a device with stacks is meant for them; by its name for the closure that it may have.
+    names = units_meant(context, lambda u: itself or (u.has_system and not (u.activates_itself and u.stacks)), "a system")
     confirm = 0 if getattr(args, "no_confirm", False) else getattr(args, "confirm_timeout", None)
     return [
         Request(

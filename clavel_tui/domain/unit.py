@@ -150,7 +150,16 @@ class Unit(Model):
     @property
     def profile(self) -> str:
         """The Nix profile on the unit that names what it comes up with."""
-        return f"/nix/var/nix/profiles/{self.state.rpartition('/')[2] if self.activates_itself else 'system'}"
+        return f"/nix/var/nix/profiles/{self._own if self.activates_itself else 'system'}"
+
+    @property
+    def roots(self) -> str:
+        """The folder on the unit with the garbage collector roots of what was deployed there."""
+        return f"/nix/var/nix/gcroots/{self._own if self.activates_itself else 'clavel'}"
+
+    @property
+    def _own(self) -> str:
+        return f"unit-{self.state.rpartition('/')[2]}"
 
     def stack(self, name: str) -> Stack | None:
         """The stack of that name, if the fleet's files name it."""

@@ -45,6 +45,12 @@ class UnitState(Model):
         """It cannot be reached now, for a reason that ends when it is back: a changed host key does not."""
         return self.kind in AWAY
 
+    @property
+    def has_system(self) -> bool:
+        """What it runs is a closure, or should be: a container or a device may have stacks and nothing else."""
+        known = self.head is not None or (self.facts is not None and bool(self.facts.current))
+        return self.unit.has_system and (known or not self.unit.activates_itself)
+
     def stack(self, name: str) -> StackView | None:
         """The stack of that name."""
         return next((s for s in self.stacks if s.name == name), None)

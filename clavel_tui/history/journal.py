@@ -135,10 +135,13 @@ class Journal:
         )
         return [(Operation.model_validate_json(body), runner, offset) for body, runner, offset in rows]
 
-    async def operations(self, limit: int = 200, unit: str = "") -> list[Operation]:
-        """The newest first: as they were begun, whatever the clock said then."""
-        sql = "SELECT body FROM operations WHERE unit = ? OR ? = '' ORDER BY rowid DESC LIMIT ?"
-        rows = await self._db.rows(sql, (unit, unit, limit))
+    async def operations(self, limit: int = 200, unit: str = "", stack: str | None = None) -> list[Operation]:
+        """The newest first: as they were begun, whatever the clock said then. ``stack``: of that one; empty: of none."""
+        sql = (
+            "SELECT body FROM operations WHERE (unit = ? OR ? = '') AND (? OR json_extract(body, '$.request.stack') = ?)"
+            " ORDER BY rowid DESC LIMIT ?"
+        )
+        rows = await self._db.rows(sql, (unit, unit, stack is None, stack, limit))
         return [Operation.model_validate_json(row[0]) for row in rows]
 
     async def operation(self, ident: str) -> Operation | None:

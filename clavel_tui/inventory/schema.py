@@ -117,7 +117,7 @@ class UnitFile(_File):
     checks: list[CheckTable] = []
     system: SystemTable = SystemTable()
     tools: list[str] = []
-    state: str = Field("/var/lib/clavel", pattern=r"^/[^\s]+$")
+    state: str = Field("/var/lib/clavel", pattern=r"^/[^\s]*[^\s/]$")
     docker_config: str = ""
     substituters: Words
     substituters_public_keys: Words = Field(alias="substituters-public-keys", default_factory=list)

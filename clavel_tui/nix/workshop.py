@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from clavel_tui.domain.system import ServiceChange
+from clavel_tui.domain.unit import Unit
 from clavel_tui.nix import messages, substitute
 from clavel_tui.nix.dry import parse_dry
 from clavel_tui.nix.evaluator import NixError
@@ -25,9 +26,10 @@ COPY_S = 2 * 3600.0
 DRY_S = 120.0
 LINES_KEPT = 200
 _FEATURES = ("--extra-experimental-features", "nix-command flakes")
-_ROOT = 'roots=/nix/var/nix/gcroots/clavel\nmkdir -p "$roots" && ln -sfn "$1" "$roots/${1##*/}" || exit 1\nshift\n'
+_ROOTS = "roots=$1\nshift\n"
+_ROOT = 'mkdir -p "$roots" && ln -sfn "$1" "$roots/${1##*/}" || exit 1\nshift\n'
 """Before what is built on a unit is there: else a garbage collection might come first."""
-_UNROOT = 'made=/nix/var/nix/gcroots/clavel/${1##*/}\ntrap \'[ -e "$made" ] || rm -f "$made"\' EXIT\n'
+_UNROOT = 'made=$roots/${1##*/}\ntrap \'[ -e "$made" ] || rm -f "$made"\' EXIT\n'
 """A root of what never came would count among those that are kept."""
 _DARWIN_STORE = "/nix/var/nix/profiles/default/bin/nix-store"
 """A login by SSH has no Nix in its PATH on macOS."""
@@ -69,15 +71,15 @@ class Workshop:
             words = [self.program, *_FEATURES, "store", "sign", "--key-file", self.signing_key, "--recursive", path]
             await self._here("nix store sign", words, BUILD_S, on_line)
 
-    async def build_there(self, drv: str, path: str, target: Target, type_: str, on_line: OnLine) -> None:
+    async def build_there(self, drv: str, path: str, target: Target, unit: Unit, on_line: OnLine) -> None:
         """Builds it on the unit, to which what it is built from is copied; our root keeps it there.
 
         Raises:
             NixError: with the builder's own last words.
         """
-        await self.copy(drv, target, type_, on_line, "--derivation")
-        words = (path, "nix-store", "--realise", drv)
-        work = Mutation.script("build", _ROOT + text("work.sh"), *words, timeout=BUILD_S, hold_stdin=True)
+        await self.copy(drv, target, unit.type.value, on_line, "--derivation")
+        words = (unit.roots, path, "nix-store", "--realise", drv)
+        work = Mutation.script("build", _ROOTS + _ROOT + text("work.sh"), *words, timeout=BUILD_S, hold_stdin=True)
         await self._said("nix-store --realise", target, work, on_line)
 
     async def copy(self, path: str, target: Target, type_: str, on_line: OnLine, *how: str) -> None:
@@ -101,7 +103,7 @@ class Workshop:
                 raise explained(error, said, target, self.signing_key) from error
 
     async def substitute(
-        self, path: str, target: Target, substituters: Sequence[str], keys: Sequence[str], on_line: OnLine
+        self, path: str, target: Target, unit: Unit, substituters: Sequence[str], keys: Sequence[str], on_line: OnLine
     ) -> None:
         """The unit takes it from these substituters or its own; our root keeps it there. Nothing is built.
 
@@ -114,8 +116,9 @@ class Workshop:
             said.append(line)
             on_line(line)
 
-        words = substitute.words(path, substituters, keys)
-        work = Mutation.script("substitute", _UNROOT + _ROOT + text("work.sh"), path, *words, timeout=COPY_S, hold_stdin=True)
+        words = (unit.roots, path, *substitute.words(path, substituters, keys))
+        script = _ROOTS + _UNROOT + _ROOT + text("work.sh")
+        work = Mutation.script("substitute", script, *words, timeout=COPY_S, hold_stdin=True)
         try:
             await self._said("nix-store --realise", target, work, told)
         except NixError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clavel_tui.domain.source import Lock, Source
+from clavel_tui.history import JournalError
 from clavel_tui.inventory.watching import local_folder
 from clavel_tui.nix import NixError
 from clavel_tui.operations.parts import Parts
@@ -25,11 +26,11 @@ class Elsewhere:
         before = self._trouble
         try:
             lock = await evaluator.lock(self._source.reference)
-        except NixError as error:
+            known = (await self._parts.deployments.sources()).get(self._source.name)
+        except (NixError, JournalError) as error:
             self._trouble = error.text
             return not before
         self._trouble = ""
-        known = (await self._parts.deployments.sources()).get(self._source.name)
         if not before and any(_same(lock, one) for one in (self._told, known[1].lock if known else None)):
             return False
         self._told = lock

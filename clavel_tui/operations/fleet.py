@@ -265,9 +265,9 @@ class InProcessFleet:
             return await self._rollouts.tell(found.id, Word.ABORT)
         return await self._carrier.cancel(operation)
 
-    async def history(self, limit: int = 200, unit: str = "") -> Sequence[Operation]:
-        """See FleetClient."""
-        return await self._parts.journal.operations(limit, unit)
+    async def history(self, limit: int = 200, unit: str = "", stack: str | None = None) -> Sequence[Operation]:
+        """See FleetClient. ``stack``: see Journal."""
+        return await self._parts.journal.operations(limit, unit, stack)
 
     async def operation(self, ident: str) -> Operation | None:
         """See FleetClient."""

@@ -226,7 +226,9 @@ class Run:
         """What the job said, checked against what is seen on the unit."""
         outcome = Outcome(end.result.get("outcome", "unknown")) if end.result.get("outcome") in set(Outcome) else Outcome.UNKNOWN
         text, release, before = (clean(end.result.get(key, "")) for key in ("text", "release", "from"))
-        self.operation = self.operation.model_copy(update={"release": release, "came_from": before})
+        # Of a job that ended while nobody followed it the last step is not known from its log.
+        step = clean(end.result.get("step", "")) or self.operation.step
+        self.operation = self.operation.model_copy(update={"release": release, "came_from": before, "step": step})
         self._parts.checkpoint("ended")
         facts = await self._look()
         wrong = self._wrong() if facts else ""

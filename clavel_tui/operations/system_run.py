@@ -79,7 +79,7 @@ class SystemRun:
         async with self._run.flushing():
             if self._system.delivery is Delivery.SUBSTITUTE:
                 self._run.tell("step", "fetch")
-                await workshop.substitute(path, target, self._system.substituters, self._system.keys, self._out)
+                await workshop.substitute(path, target, self._unit, self._system.substituters, self._system.keys, self._out)
                 self._parts.checkpoint("copied")
                 return
             if not await self._here(path):
@@ -104,7 +104,7 @@ class SystemRun:
 
     async def _build_there(self, workshop: Workshop, target: Target) -> None:
         drv, path = await self._derivation(workshop), self._system.nar_id
-        await workshop.build_there(drv, path, target, self._unit.type.value, self._out)
+        await workshop.build_there(drv, path, target, self._unit, self._out)
         if await absent(self._parts.runner, target, [path]):
             raise NixError(f"the build of {self._system.label} made another path than {path}")
         self._parts.checkpoint("built")

@@ -36,7 +36,7 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
         name, _, said = mark.partition("/")
         unit = state.unit(name)
         views = [view for view in unit.stacks if not said or view.name == said] if unit else []
-        if verb is Verb.ROLLBACK and unit and not views and unit.unit.has_system:
+        if verb is Verb.ROLLBACK and unit and not views and unit.has_system:
             _system_back(unit, requests, left_out)
         elif not views:
             left_out.append(f"{name} has no Docker Compose stack")
@@ -53,7 +53,7 @@ def meant(state: FleetState, marks: Collection[str], verb: Verb) -> tuple[list[R
 def rolled_out(state: FleetState, marks: Collection[str]) -> Verb:
     """What a rollout to the marked ones does: stacks that are marked are updated, and units without a system, too."""
     units = [state.unit(mark.partition("/")[0]) for mark in marks]
-    systems = any(unit and unit.unit.has_system for unit in units)
+    systems = any(unit and unit.has_system for unit in units)
     return Verb.UPDATE if any("/" in mark for mark in marks) or not systems else Verb.DEPLOY
 
 
@@ -118,7 +118,7 @@ def no_first_contact(unit: UnitState | None) -> str:
 
 def nothing_to_go_back_to(unit: UnitState | None) -> str:
     """Why nothing of that unit can be rolled back; empty where a stack or the system can."""
-    if unit and unit.unit.has_system and unit.facts:
+    if unit and unit.has_system and unit.facts:
         return f"{unit.unit.name} cannot be reached: {unit.trouble}" if unit.trouble else ""
     return no_stack(unit)
 

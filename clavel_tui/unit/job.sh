@@ -31,7 +31,10 @@ note() {
     [ "$log_n" -le "$log_lines_max" ] || return 0
     { printf '%s %s %.4000s\n' "$(uptime_s)" "$1" "$2" >>"$job/log"; } 2>/dev/null || return 0
 }
-step() { note step "$*"; }
+step() {
+    step_now=$*
+    note step "$*"
+}
 say() { note say "$*"; }
 warn() { note warn "$*"; }
 
@@ -86,7 +89,7 @@ finish() {
     shift 2
     rm -f "$job/reserve"
     note say "$finish_t"
-    until { printf '%s\n' "outcome=$finish_o" "text=$finish_t" "$@" >"$job/result.new"; } 2>/dev/null &&
+    until { printf '%s\n' "outcome=$finish_o" "text=$finish_t" "step=${step_now:-}" "$@" >"$job/result.new"; } 2>/dev/null &&
         mv "$job/result.new" "$job/result" && durable "$job/result"; do
         finish_n=$((${finish_n:-0} + 1))
         [ "$finish_n" -gt "${finish_most:-60}" ] && printf '%s\n' "outcome=$finish_o" "text=$finish_t" "$@" && break

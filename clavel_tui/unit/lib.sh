@@ -10,7 +10,7 @@ root=${CLAVEL_ROOT:-}
 places() {
     running=$root/run/current-system profile=$root/nix/var/nix/profiles/system roots=$root/nix/var/nix/gcroots/clavel
     case $1 in container | iot) ;; *) return 0 ;; esac
-    running=$state/system/running profile=$root/nix/var/nix/profiles/${state##*/} roots=$root/nix/var/nix/gcroots/${state##*/}
+    running=$state/system/running profile=$root/nix/var/nix/profiles/unit-${state##*/} roots=$root/nix/var/nix/gcroots/unit-${state##*/}
 }
 
 have() { command -v "$1" >/dev/null 2>&1; }

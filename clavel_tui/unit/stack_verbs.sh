@@ -50,7 +50,7 @@ update() {
     stage "$stage_in" keep || give_up refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
     changed=$(changed_names)
     # A stack that was taken over as it runs is ours from now on, though nothing of it changes.
-    is_change || { keep_managed; rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed"; }
+    is_change || { keep_managed; rm -rf "$new" && unhold_now && finish nochange "neither an image nor a file changed" "release=$target"; }
 
     step activate
     places=$(mounted <"$before")
@@ -77,9 +77,10 @@ update() {
     step settle
     settle_files
     unhold_now
+    recorded=
     container_lines "$project" >"$before" && know_data "$project" && record "$(health_word "$known")" ||
         warn "what runs now could not be recorded as a release"
-    retain "$recorded" "$target"
+    [ -z "$recorded" ] || retain "$recorded" "$target"
     [ -z "$known" ] || finish succeeded "updated; already unwell before and not judged: $known" "release=$recorded" "from=$target"
     finish succeeded "updated, and every service is well" "release=$recorded" "from=$target"
 }
@@ -190,6 +191,7 @@ come_back() {
 
 first_failed() {
     settle_files
+    ! cancelled || { run compose_in "$path" down --remove-orphans; finish cancelled "cancelled: the first deployment was taken down"; }
     [ "$first_failure" = up ] || { run compose_in "$path" down --remove-orphans && finish failed "the first deployment failed and was taken down: $1"; }
     finish failed "the first deployment failed and was left up: $1"
 }

@@ -28,7 +28,9 @@ job_main() {
     [ -n "$from" ] || itself || finish refused "there is no /run/current-system: this is not a running $type system"
     valid "$target" || finish refused "$target is not on this unit: it was collected as garbage, or never copied whole"
     guard
-    [ "$from" != "$target" ] || [ "$was_set" != "$target" ] || finish nochange "it runs this already"
+    [ "$from" != "$target" ] || [ "$was_set" != "$target" ] || [ -n "$(own_check "$target")" ] || finish nochange "it runs this already"
+    # Behind a way back that failed nothing is known to run, and what it comes up with is what was good.
+    [ -n "$from" ] || from=$was_set
     # Roots first, then a second look: between the two nothing could be collected.
     { mkdir -p "$roots" "$system_dir" && root_path "$from" && root_path "$target" && root_path "$was_set"; } 2>/dev/null ||
         finish refused "$roots cannot be written: nothing was changed"
@@ -102,7 +104,7 @@ failing() {
 # own_check PATH: a line where what that closure looks at itself does not hold.
 own_check() {
     itself && [ -n "$1" ] && [ -x "$root$1/bin/check" ] || return 0
-    limit 30 "$root$1/bin/check" </dev/null >/dev/null 2>&1 || printf 'bin/check of %s\n' "$(name_of "$1")"
+    limit 30 "$root$1/bin/check" </dev/null >/dev/null 2>&1 7>&- 8>&- 9>&- || printf 'bin/check of %s\n' "$1"
 }
 
 stack_well() { # of the stack in that folder something runs, and nothing is unhealthy, restarting or dead
@@ -172,7 +174,7 @@ activate() {
     if [ "$activate_rc" != 0 ] && [ "$(store_path "$running")" = "$from" ]; then not_begun; fi
     case $activate_rc in
     0) ;;
-    4) unwell ;;
+    4) if itself; then go_back "the activation failed with exit code 4"; else unwell; fi ;;
     124 | 137 | 142 | 143) go_back "the activation took longer than $activate_s s" ;;
     *) go_back "the activation failed with exit code $activate_rc" ;;
     esac
@@ -258,7 +260,7 @@ keep() {
         finish units-failed "$label runs, and some of it does not: $units_failed" "from=$from" "release=$target"
     fi
     record good
-    finish succeeded "$label runs, and comes up at the next boot$(due)" "from=$from" "release=$target"
+    finish succeeded "$label runs$(itself || echo ', and comes up at the next boot')$(due)" "from=$from" "release=$target"
 }
 
 # boot_only [OUTCOME]: nothing is activated, so nothing can be tried: the unit is not protected until somebody has seen it boot.
@@ -335,6 +337,7 @@ job_mend() {
         switch_to "$target" boot
         return 0
     fi
+    [ -n "$from" ] || [ "$mend_phase" != activating ] || rm -f "$running" # nobody has confirmed the first one
     # After a reboot what was booted runs, and is left alone; what activates itself is not booted.
     if [ -n "$from" ] && [ "$mend_phase" != booting ] && { itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then
         switch_back "$from" test

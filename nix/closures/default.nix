@@ -22,12 +22,4 @@ in
       cp ${./oci}/activate ${./oci}/check $out/bin
       for part in container options command; do eval "cp \$''${part}Path $out/$part"; done
     '';
-
-  # system: config.system.build.toplevel of what runs in it.
-  nixosContainer = { name, system }:
-    pkgs.runCommand "nixos-container-${name}" { container = "name=${quoted name} system=${quoted "${system}"}\n"; } ''
-      mkdir -p $out/bin
-      cp ${./nixos-container}/activate ${./nixos-container}/check $out/bin
-      printf %s "$container" >$out/container
-    '';
 }

@@ -115,7 +115,9 @@ class FakeEngine:
 
     def brings(self, text: str, *stacks: str) -> None:
         for stack in stacks:
-            (self.root / path(text)[1:] / "etc/clavel/stacks" / stack).mkdir(parents=True)
+            folder = self.root / path(text)[1:] / "etc/clavel/stacks" / stack
+            folder.mkdir(parents=True)
+            (folder / "compose.yaml").write_text("services: {}")
 
     async def cancel(self, _ident: str) -> str:
         self.ends.put_nowait(Outcome.CANCELLED)
@@ -124,8 +126,8 @@ class FakeEngine:
     async def operation(self, ident: str) -> Operation | None:
         return next((one for one in self.past if one.id == ident), None)
 
-    async def history(self, *_: object) -> list[Operation]:
-        return list(self.past)
+    async def history(self, _limit: int, _unit: str, stack: str) -> list[Operation]:
+        return [one for one in self.past if one.request.stack == stack]
 
     async def settle_open(self) -> None:
         self.settled += 1
@@ -308,14 +310,16 @@ async def test_the_stacks_that_a_system_brings_come_behind_it_and_once(scene: Sc
     scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
     await scene.until(lambda: len(scene.engine.past) == 2)
     request = scene.engine.past[0].request
-    assert (request.stack, request.verb, request.release) == ("web", "update", f"{path('a')}/etc/clavel/stacks/web")
+    assert (request.stack, request.verb) == ("web", "update")
     await scene.until(lambda: bool(scene.claveld.reports) and scene.last.text == "update web on amber")
     scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
     await scene.until_phase(Phase.IDLE)
     assert (scene.last.outcome, scene.last.text) == (Outcome.SUCCEEDED, "")
-    scene.claveld.answer = Got('"a again"', wanted("a"))
-    await asyncio.sleep(0.2)
-    assert scene.engine.plans == 2
+    scene.engine.brings("b", "web")
+    scene.claveld.answer = Got('"b"', wanted("b"))
+    scene.engine.ends.put_nowait(Outcome.SUCCEEDED)
+    await scene.until(lambda: scene.last.running == path("b") and scene.last.phase is Phase.IDLE)
+    assert scene.engine.plans == 3  # the same files in another closure are no other stack
 
 
 async def test_a_stack_that_returned_is_quarantined_until_it_is_released(scene: Scene) -> None:
@@ -329,6 +333,11 @@ async def test_a_stack_that_returned_is_quarantined_until_it_is_released(scene: 
     scene.claveld.answer = Got('"a.1"', wanted("a"), Told(order=Order.RELEASE, number=1))
     await scene.until(lambda: len(scene.engine.past) == 3)
     assert scene.engine.past[0].request.stack == "web"  # and not the system, which runs
+    scene.engine.past[0] = scene.engine.past[0].model_copy(update={"step": "health"})
+    scene.engine.ends.put_nowait(Outcome.FAILED)
+    await scene.until(lambda: scene.last.phase is Phase.QUARANTINED and scene.last.outcome is Outcome.FAILED)
+    await asyncio.sleep(0.2)
+    assert len(scene.engine.past) == 3  # one release, one try
 
 
 async def test_one_stack_that_is_refused_keeps_back_neither_the_next_nor_the_word_of_one_that_nobody_knows(scene: Scene) -> None:

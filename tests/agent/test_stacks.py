@@ -14,12 +14,12 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Unit, UnitType
 
 AMBER = Unit(name="amber", type=UnitType.NIXOS, arch="x86_64-linux", address="local")
-OLD, NEW = "/nix/store/old-web", "/nix/store/new-web"
+OLD, NEW = "1" * 64, "2" * 64
 OURS = "claveld at https://claveld"
 
 
-def tried(folder: str, outcome: Outcome | None, step: str = "settle", *, made: str = "", ident: str = "a") -> Operation:
-    request = Request(unit="amber", stack="web", verb=Verb.UPDATE, release=folder)
+def tried(files: str, outcome: Outcome | None, step: str = "settle", *, made: str = "", ident: str = "a") -> Operation:
+    request = Request(unit="amber", stack="web", verb=Verb.UPDATE, release=files)
     known = Operation(id=ident, request=request, origin=Origin(operator="root"), state=State.RUNNING, step=step, release=made)
     return known.ended_with(outcome, "why", 100.0) if outcome else known
 
@@ -37,7 +37,7 @@ def view(*releases: str, held: str = "", gone: str = "") -> StackView:
 
 
 def decided(past: list[Operation], seen: StackView | None = None, released: str = "", now: float = 1e6) -> Decision:
-    return decide_stack("web", NEW, past, seen or view(), ours=OURS, released=released, now=now)
+    return decide_stack("web", NEW, past, seen or view(), released=released, now=now)
 
 
 def test_files_that_were_never_put_are_and_those_that_were_are_left() -> None:
@@ -58,7 +58,11 @@ def test_what_was_touched_and_went_bad_is_quarantined_until_released(outcome: Ou
     assert decided([bad]) == Decision(Phase.QUARANTINED, "web: why", outcome=outcome)
     assert decided([bad], released=bad.id).apply
     assert decided([bad, tried(OLD, Outcome.SUCCEEDED)]).phase is Phase.QUARANTINED
-    assert decide_stack("web", OLD, [bad], view(), ours=OURS).apply  # other files are another thing
+    assert decide_stack("web", OLD, [bad], view()).apply  # other files are another thing
+
+
+def test_one_that_returned_was_touched_wherever_its_log_was_last_read() -> None:
+    assert decided([tried(NEW, Outcome.RETURNED, "pull")]).phase is Phase.QUARANTINED
 
 
 @pytest.mark.parametrize("step", ["", "check", "record", "hook", "pull"])
@@ -78,7 +82,7 @@ def test_a_stack_that_a_person_holds_is_left_and_it_is_said() -> None:
 
 
 def test_files_that_it_had_come_back_with_their_images_where_these_are_there() -> None:
-    past = [tried(OLD, Outcome.SUCCEEDED, made="r2"), tried(NEW, Outcome.SUCCEEDED, made="r1")]
+    past = [tried(OLD, Outcome.SUCCEEDED, made="r2"), tried(NEW, Outcome.NO_CHANGE, made="r1")]
     request = request_for(AMBER, "web", NEW, past, view("r2", "r1"), OURS)
     assert (request.verb, request.release, request.reason) == (Verb.ROLLBACK, "r1", OURS)
     for seen in (view("r2"), view("r2", "r1", gone="r1"), None):
@@ -88,7 +92,7 @@ def test_files_that_it_had_come_back_with_their_images_where_these_are_there() -
     assert decided([back("r1", Outcome.FAILED), *past]).phase is Phase.QUARANTINED
 
 
-@pytest.mark.parametrize(("reason", "ends"), [(OURS, True), ("a demo", False)])
+@pytest.mark.parametrize(("reason", "ends"), [(OURS, True), ("claveld at https://another", True), ("a demo", False)])
 def test_only_its_own_hold_ends_with_the_next_files(reason: str, *, ends: bool) -> None:
     assert request_for(AMBER, "web", NEW, [], view("r9", held=reason), OURS).unhold is ends
 

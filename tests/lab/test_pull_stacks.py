@@ -8,7 +8,7 @@ import pytest
 
 from .console import Console
 from .host import Host
-from .places import Place, Shelf, compose, empty, push, tagged
+from .places import Place, Shelf, compose, push, tagged
 from .shell import wait_for
 from .systems import Fleet, made, runs
 from .test_claveld import Pull, pull
@@ -29,9 +29,9 @@ def workshop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def web(pull: Pull) -> Iterator[Place]:
     """A stack of h1 that no file of a console names."""
     host: Host = pull.fleet.lab.host("h1")
-    empty(host)
+    clean(host)
     yield Place(Console(pull.fleet.lab, pull.fleet.folder), host, "web", "web")
-    empty(host)
+    clean(host)
 
 
 def said(pull: Pull, phase: str, words: str = "", name: str = "h1") -> None:
@@ -43,6 +43,12 @@ def said(pull: Pull, phase: str, words: str = "", name: str = "h1") -> None:
         wait_for(f"{name} says {phase} {words}", holds, timeout=120)
     except Exception as error:
         raise AssertionError(f"{error}\n{pull.claveld.report(name)}\n{pull.trouble()}") from error
+
+
+def clean(host: Host) -> None:
+    """But for the agent's own packages, which lie in /srv as well."""
+    host.wipe_docker()
+    host.exec("rm -rf /var/lib/clavel/stacks /var/lib/clavel/system /srv/web /srv/blog")
 
 
 def held(web: Place) -> str:
@@ -57,7 +63,8 @@ def test_stacks_come_with_the_system_and_go_back_with_it(pull: Pull, web: Place)
     assert not web.runs()
     assert runs(web.host) == one["h1"]  # the system that brings it runs
 
-    web.host.exec(f"printf %s {json.dumps(TABLE)} >>/etc/clavel-agent/agent.toml")
+    file = "/etc/clavel-agent/agent.toml"
+    web.host.put(file, web.host.exec(["cat", file]).stdout + TABLE)
     agent.kill()
     said(pull, "idle")
     before = web.runs()
@@ -123,7 +130,7 @@ class Box:
 
     def links(self) -> set[str]:
         """What the unit itself says that runs, and what it comes up with."""
-        links = ("/var/lib/clavel/system/running", "/nix/var/nix/profiles/clavel")
+        links = ("/var/lib/clavel/system/running", "/nix/var/nix/profiles/unit-clavel")
         return {self.host.exec(f"readlink -f {link}", check=False).stdout.strip() for link in links}
 
 
@@ -132,7 +139,7 @@ def box(pull: Pull) -> Iterator[Box]:
     """Its agent and claveld know it as a container; it runs nothing yet."""
     agent, fleet, host = pull.agents["h3"], pull.fleet, pull.fleet.lab.host("h3")
     before = fleet.settings["h3"]
-    empty(host)
+    clean(host)
     agent.stop()
     try:
         fleet.unit("h3", type="container")
@@ -146,7 +153,7 @@ def box(pull: Pull) -> Iterator[Box]:
         fleet.settings["h3"] = before
         fleet.unit("h3")
         fleet.commit()
-        host.exec("docker rm -f h3; rm -f /nix/var/nix/profiles/clavel /nix/var/nix/profiles/clavel-*-link", check=False)
+        host.exec("docker rm -f h3; rm -f /nix/var/nix/profiles/unit-clavel*", check=False)
 
 
 def test_a_container_runs_what_its_closure_activates(box: Box) -> None:
@@ -169,7 +176,7 @@ def test_a_container_runs_what_its_closure_activates(box: Box) -> None:
     said(pull, "idle", name="h3")
     console = pull.console()
     preview = console.run("deploy", "h3", "--to", first, "--dry-run").ends(0)
-    assert f"{first}/bin/activate" in preview.out
+    assert f"{first}/bin/activate" in preview.err
     console.run("rollback", "--unit", "h3", "--yes").ends(0)
     assert box.runs() == (first, "box v1")
     assert box.links() == {first}

@@ -20,7 +20,7 @@ def wanted(**metadata: str) -> Wanted:
     return Wanted(PATH, "router@1", recorded)
 
 
-@pytest.mark.parametrize("metadata", [{}, {"profile": "/nix/var/nix/profiles/clavel-router", "system": "x86_64-linux"}])
+@pytest.mark.parametrize("metadata", [{}, {"profile": "/nix/var/nix/profiles/unit-clavel-router", "system": "x86_64-linux"}])
 def test_its_own_is_taken(metadata: dict[str, str]) -> None:
     one = wanted(**metadata)
     assert SystemPlanner._for_this_unit(one, ROUTER) is one

@@ -33,7 +33,7 @@ class Container:
 
     @property
     def profile(self) -> str:
-        return self.machine._version(f"nix/var/nix/profiles/{self.state.name}")
+        return self.machine._version(f"nix/var/nix/profiles/unit-{self.state.name}")
 
 
 @pytest.fixture
@@ -68,13 +68,39 @@ def test_a_bad_one_is_left_by_activating_what_ran(box: Container, bad: dict[str,
 
 
 def test_a_check_that_failed_before_does_not_excuse_the_next_one(plain_box: Container) -> None:
-    flag = plain_box.machine.root / "well"
+    """Closures of one container are called alike, but for the hash."""
+    machine, flag = plain_box.machine, plain_box.machine.root / "well"
     flag.touch()
-    assert plain_box.deploy("7", check='test -e "$CLAVEL_ROOT/well"').outcome == "succeeded"
+    paths = []
+    for number, check in (("0", 'test -e "$CLAVEL_ROOT/well"'), ("1", "exit 1")):
+        path = f"/nix/store/{number * 32}-oci-web"
+        machine._program(machine.root / path[1:] / "bin/activate", "#!/bin/sh\n")
+        machine._program(machine.root / path[1:] / "bin/check", f"#!/bin/sh\n{check}\n")
+        paths.append(path)
+    assert machine.deploy(paths[0], type="container").outcome == "succeeded"
     flag.unlink()
-    seen = plain_box.deploy("8", "j2", check="exit 1")
-    assert seen.outcome == "returned"
-    assert b"already failing, and so not judged: bin/check of nixos-system-web-7" in seen.log
+    seen = machine.deploy(paths[1], "j2", type="container")
+    assert seen.outcome == "returned", seen
+    assert f"already failing, and so not judged: bin/check of {paths[0]}".encode() in seen.log
+
+
+def test_what_runs_and_is_not_well_is_activated_again(plain_box: Container) -> None:
+    """Somebody has removed the container: the link that says what runs is no proof."""
+    root = plain_box.machine.root
+    closure = {"check": 'test -e "$CLAVEL_ROOT/there"', "during": 'touch "$CLAVEL_ROOT/there"'}
+    assert plain_box.deploy("7", **closure).outcome == "succeeded"
+    assert plain_box.deploy("7", "j2", **closure).outcome == "nochange"
+    (root / "there").unlink()
+    assert plain_box.deploy("7", "j3", **closure).outcome == "succeeded"
+    assert (root / "there").exists()
+
+
+@pytest.mark.parametrize("on_failure", ["return", "leave"])
+def test_no_exit_code_of_its_own_program_means_failed_units(plain_box: Container, on_failure: str) -> None:
+    assert plain_box.deploy("7").outcome == "succeeded"
+    seen = plain_box.deploy("8", "j2", code=4, params={"on_failure": on_failure})
+    assert (seen.outcome, plain_box.runs) == ("returned", "7")
+    assert "the activation failed with exit code 4" in seen.result["text"]
 
 
 @pytest.mark.parametrize("bad", [{"code": 2}, {"check": "exit 1"}])
@@ -119,3 +145,17 @@ def test_a_way_back_that_fails_says_that_nothing_is_known_to_run(plain_box: Cont
     seen = plain_box.deploy("8", "j2", during='touch "$CLAVEL_ROOT/broken"', code=2)
     assert (seen.outcome, plain_box.runs) == ("failed", "")
     assert "it could not be returned: nothing that is known runs" in seen.result["text"]
+    (plain_box.machine.root / "broken").unlink()
+    seen = plain_box.deploy("9", "j3", code=2)
+    assert (seen.outcome, plain_box.runs) == ("returned", "7")  # what it would come up with was good
+    (plain_box.state / "system/running").unlink()
+    assert plain_box.deploy("7", "j4", during=once).outcome == "succeeded"
+    assert plain_box.runs == "7"
+
+
+def test_a_first_one_that_was_killed_before_anybody_confirmed_it_is_not_said_to_run(plain_box: Container) -> None:
+    machine = plain_box.machine
+    with machine.waiting(plain_box.closure("7"), "confirm", confirm_s="60", type="container"):
+        machine.kill()
+    assert machine.unit.settle().outcome == "interrupted"
+    assert plain_box.runs == ""

@@ -41,7 +41,7 @@ quick() {
         return
         ;;
     checks)
-        [ -n "$CLAVEL_CHECKS" ] && return 1
+        [ -n "$CLAVEL_CHECKS${CLAVEL_TYPE:-}" ] && return 1
         return 0
         ;;
     *) return 1 ;;
