@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import os
 import socket
@@ -18,16 +17,6 @@ async def origin() -> Origin:
     from clavel_tui.domain.operation import Origin
 
     return Origin(operator=getpass.getuser(), host=socket.gethostname())
-
-
-def give_back() -> None:
-    """What is free goes back to the machine, as a daemon on a small board owes it; only glibc has to be told."""
-    import ctypes
-    import gc
-
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def runner_name(pid: int) -> str:

@@ -31,7 +31,6 @@ from clavel_tui.fleet.state import UnitState
 from clavel_tui.history import JournalError
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.operations import InProcessFleet
-from clavel_tui.process import give_back
 
 AWAY_FIRST_S, AWAY_MOST_S = 1.0, 60.0
 """Between two questions while claveld does not answer, and what that grows to."""
@@ -393,7 +392,6 @@ class Daemon:
             with contextlib.suppress(ClavelError, JournalError, OSError):  # a full disk is no reason to say nothing
                 await self._engine.refresh([self._unit.name])
             self._looked = now
-            give_back()
         return self._engine.unit_now(self._unit.name)
 
     async def _tell_facts(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tarfile
 from dataclasses import dataclass
 
 from clavel_tui.domain import limits
@@ -70,6 +69,8 @@ async def sizes(runner: QueryRunner, target: Target, path: str, names: tuple[str
 
 async def read_tree(runner: QueryRunner, target: Target, path: str, names: tuple[str, ...]) -> dict[str, tuple[bytes, int]]:
     """As read_files, with each file's mode."""
+    import tarfile  # late: an agent that applies nothing never needs it
+
     if not names:
         return {}
     lines: list[str] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Iterator, Mapping
 
@@ -31,6 +30,8 @@ def _changes(old: Files, new: Files, removed: frozenset[str]) -> Iterator[FileCh
 
 
 def _diff(name: str, before: bytes, after: bytes) -> tuple[str, ...]:
+    import difflib
+
     try:
         old, new = before.decode().splitlines(), after.decode().splitlines()
     except UnicodeDecodeError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -157,6 +156,8 @@ def _explain(unit_file: Path, model: type[BaseModel], error: ValidationError, in
 
 def _nearest(model: type[BaseModel], key: str) -> str:
     known = sorted(field.alias or name for name, field in model.model_fields.items())
+    import difflib  # only where something is wrong: an agent never needs it
+
     near = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys are {', '.join(known)}"
 

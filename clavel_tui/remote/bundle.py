@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import shlex
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -34,6 +33,8 @@ class Bundle:
 
     def tar(self) -> bytes:
         """Owned by root, with plain modes and no times."""
+        import tarfile  # late: an agent that applies nothing never needs it
+
         raw = io.BytesIO()
         with tarfile.open(fileobj=raw, mode="w", format=tarfile.GNU_FORMAT) as tar:
             for folder in sorted({str(parent) for name in self.files for parent in PurePosixPath(name).parents} - {"."}):
