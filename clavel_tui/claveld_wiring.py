@@ -79,16 +79,16 @@ async def _run(args: argparse.Namespace) -> int:
             await serve(config, coordinator, evaluations, showing, shared, again)
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
-            return _AGAIN if again.is_set() else 0
-        if shared and name == "forget-log":
+        elif shared and name == "forget-log":
             await shared.forget()
-            return 0
-        if shared and name not in READING:
-            await shared.begin()
-        await coordinator.look()
-        verb = VERBS[name]
-        await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
-    return 0
+        else:
+            if shared and name not in READING:
+                await shared.begin()
+            await coordinator.look()
+            verb = VERBS[name]
+            await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
+    # Asked last: who stopped it while it closed meant it to end, and not to begin anew.
+    return _AGAIN if again.is_set() else 0
 
 
 def _of_console(args: argparse.Namespace, *, changes: bool) -> Config:

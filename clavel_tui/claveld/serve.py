@@ -52,7 +52,7 @@ async def serve(
     config: Config, coordinator: Coordinator, evaluations: Evaluations, showing: Showing, shared: Shared | None,
     again: asyncio.Event,
 ) -> None:  # fmt: skip
-    """Until SIGTERM, SIGINT, or ``again``. ``shared``: where there are several claveld.
+    """Until SIGTERM, SIGINT, or ``again``, which those two take back at any moment. ``shared``: where there are several claveld.
 
     What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start.
     """
@@ -75,8 +75,13 @@ async def serve(
         http.force_exit = http.should_exit  # the second time
         http.should_exit = True
 
+    def end() -> None:
+        anew.cancel()
+        again.clear()
+        stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     server = asyncio.create_task(http.serve())
     try:
         done, _ = await asyncio.wait([server, *background], return_when=asyncio.FIRST_COMPLETED)
