@@ -89,7 +89,7 @@ finish() {
     shift 2
     rm -f "$job/reserve"
     note say "$finish_t"
-    until { printf '%s\n' "outcome=$finish_o" "text=$finish_t" "step=${step_now:-}" "$@" >"$job/result.new"; } 2>/dev/null &&
+    until { printf '%s\n' "outcome=$finish_o" "text=$finish_t" ${step_now:+"step=$step_now"} "$@" >"$job/result.new"; } 2>/dev/null &&
         mv "$job/result.new" "$job/result" && durable "$job/result"; do
         finish_n=$((${finish_n:-0} + 1))
         [ "$finish_n" -gt "${finish_most:-60}" ] && printf '%s\n' "outcome=$finish_o" "text=$finish_t" "$@" && break

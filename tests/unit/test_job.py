@@ -38,7 +38,7 @@ def test_job_runs_and_says_how_it_ended(unit: Supervisor) -> None:
     assert re.fullmatch(r"born [0-9a-f]{64}\nstarted\n", said)
     seen = unit.follow()
     assert seen.word == "ended"
-    assert seen.result == {"outcome": "succeeded", "text": "all = well", "release": "r1", "from": "r0"}
+    assert seen.result == {"outcome": "succeeded", "text": "all = well", "step": "one", "release": "r1", "from": "r0"}
     lines = [line.split(" ", 1) for line in seen.log.decode().splitlines()]
     assert [text for _, text in lines] == ["step one", "say it's  text", "warn w", "say all = well"]
     assert all(int(at) <= time.monotonic() + 1 for at, _ in lines)

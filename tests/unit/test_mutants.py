@@ -216,14 +216,14 @@ DEPLOYMENTS = (
     ),
     deployment(
         "exit 4 is taken for failure of any kind",
-        "    4) unwell ;;\n",
+        '    4) if itself; then go_back "the activation failed with exit code 4"; else unwell; fi ;;\n',
         "",
         systems.test_failed_units_are_left_where_that_is_wanted,
     ),
     deployment(
         "exit 4 is taken for success",
-        "    4) unwell ;;\n",
-        "    4) ;;\n",
+        "else unwell; fi ;;\n",
+        "fi ;;\n",
         systems.test_failed_units_are_named_and_it_goes_back,
     ),
     deployment(
