@@ -69,14 +69,14 @@ async def _run(args: argparse.Namespace) -> int:
         _of_console(args, changes=name not in READING) if args.of_console else read(Path(args.config) if args.config else FILE)
     )
     fleet = load_fleet(Path(config.fleet))
-    again = asyncio.Event()
+    again, ended = asyncio.Event(), asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine, shared):
         if args.verb == "serve":
             await engine.settle_open()
             watcher = asyncio.create_task(_watch_files(Path(config.fleet), fleet, again))
             several = (shared.lease, shared.deployments.begins) if shared else ()
             evaluations, showing = Evaluations(fleet, engine, *several), Showing(coordinator, engine)
-            await serve(config, coordinator, evaluations, showing, shared, again)
+            await serve(config, coordinator, evaluations, showing, shared, again, ended)
             watcher.cancel()
             await asyncio.gather(watcher, return_exceptions=True)
         elif shared and name == "forget-log":
@@ -87,8 +87,8 @@ async def _run(args: argparse.Namespace) -> int:
             await coordinator.look()
             verb = VERBS[name]
             await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
-    # Asked last: who stopped it while it closed meant it to end, and not to begin anew.
-    return _AGAIN if again.is_set() else 0
+    # Asked last: whoever stopped it, before it began anew or while it closed, meant it to end.
+    return _AGAIN if again.is_set() and not ended.is_set() else 0
 
 
 def _of_console(args: argparse.Namespace, *, changes: bool) -> Config:

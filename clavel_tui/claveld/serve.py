@@ -50,9 +50,9 @@ def uvicorn_config(app: ASGIApp, config: Config, *, quiet: bool = False) -> uvic
 
 async def serve(
     config: Config, coordinator: Coordinator, evaluations: Evaluations, showing: Showing, shared: Shared | None,
-    again: asyncio.Event,
+    again: asyncio.Event, ended: asyncio.Event,
 ) -> None:  # fmt: skip
-    """Until SIGTERM, SIGINT, or ``again``, which those two take back at any moment. ``shared``: where there are several claveld.
+    """Until SIGTERM, SIGINT, or ``again``; those two also set ``ended``. ``shared``: where there are several claveld.
 
     What is evaluated at that moment is recorded as stopped, and evaluated anew at the next start.
     """
@@ -76,8 +76,7 @@ async def serve(
         http.should_exit = True
 
     def end() -> None:
-        anew.cancel()
-        again.clear()
+        ended.set()
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -28,7 +28,9 @@ def until_said(log: Path, process: subprocess.Popen[bytes], words: str, each_sec
 
 
 @pytest.mark.parametrize("later", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4])
-def test_told_to_end_while_it_begins_anew(tmp_path: Path, later: float) -> None:
+@pytest.mark.parametrize("seen", [True, False])
+def test_told_to_end_while_it_begins_anew(tmp_path: Path, later: float, *, seen: bool) -> None:
+    """``seen``: it has noticed that its files are others; else it notices while it ends."""
     unit, log, file = tmp_path / "hosts/amber/unit.toml", tmp_path / "log", tmp_path / "claveld.toml"
     unit.parent.mkdir(parents=True)
     unit.write_text(UNIT.format("amber"))
@@ -42,7 +44,11 @@ def test_told_to_end_while_it_begins_anew(tmp_path: Path, later: float) -> None:
         try:
             until_said(log, process, "Uvicorn running")
             changing = iter(range(100))
-            until_said(log, process, "beginning anew", lambda: unit.write_text(UNIT.format(f"amber-{next(changing)}")))
+            if seen:
+                until_said(log, process, "beginning anew", lambda: unit.write_text(UNIT.format(f"amber-{next(changing)}")))
+            else:
+                time.sleep(0.5)  # by now the folder is watched
+                unit.write_text(UNIT.format("another"))
             time.sleep(later)
             process.send_signal(signal.SIGTERM)
             process.wait(20)
