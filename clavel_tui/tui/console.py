@@ -150,6 +150,8 @@ class Console(App[None]):
 
     @on(Snapshot)
     async def _take(self, message: Snapshot) -> None:
+        if not self.is_running:  # its screens are being taken down: nothing is left to show it on
+            return
         away = message.state.claveld if self._state and not self._state.claveld else ""
         self._state = message.state
         self._fleet.take(message.state)

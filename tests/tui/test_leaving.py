@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from clavel_tui.tui import console as frame
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.console import Ask
+from clavel_tui.tui.messages import Snapshot
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.fake import FakeFleet
@@ -81,3 +82,12 @@ async def test_left_while_a_screen_still_opens(console: MakeApp, key: str, turns
             while app.is_running:
                 await asyncio.sleep(0.05)
                 typed(app, "escape", "q")  # where a dialog was faster, the first one was its
+
+
+async def test_news_that_come_while_the_screens_are_taken_down_are_nobodys() -> None:
+    fleet = FakeFleet(fleets.one())
+    app = ClavelApp(fleet.opened, "gone", now=lambda: NOW)
+    async with app.run_test() as pilot:
+        await settle(pilot)
+    assert not app._fleet.query("#units")
+    await app._take(Snapshot(await fleet.snapshot()))
