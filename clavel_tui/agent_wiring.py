@@ -105,8 +105,9 @@ async def _serve(file: Path, own: Path) -> None:
 @asynccontextmanager
 async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Daemon]:
     """The daemon over its parts: the engine of a console, for this one unit, with a local runner."""
-    from clavel_tui.agent.daemon import Daemon, Folders
+    from clavel_tui.agent.daemon import Daemon
     from clavel_tui.agent.outbox import Outbox
+    from clavel_tui.agent.ref import Folders
     from clavel_tui.domain.errors import StoreRefusedError
     from clavel_tui.history import MIGRATIONS, JournalError
     from clavel_tui.operations import InProcessFleet
@@ -215,7 +216,7 @@ def _release(args: argparse.Namespace) -> int:
 
     unit, said = load_agent(Path(args.config))
     file = Path(args.own) / "memory.json"
-    released = memory.quarantines(said.deployments or [unit.name], [stack.name for stack in unit.stacks])
+    released = memory.quarantines(said.deployments or [unit.name], unit)
     memory.change(file, lambda known: known.model_copy(update={"held": "", "released": released}))
     sys.stdout.write("released: what claveld says is applied again\n")
     return 0

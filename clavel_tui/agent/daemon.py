@@ -8,17 +8,16 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 from clavel_tui import __version__
 from clavel_tui.agent import looking, memory
 from clavel_tui.agent.deciding import RETRY_FIRST_S, RETRY_MOST_S, Decision, decide, forgiven
 from clavel_tui.agent.outbox import Outbox
+from clavel_tui.agent.ref import Folders, Ref, Refusal
 from clavel_tui.agent.stacks import BY_CLAVELD, UNTOUCHED, decide_stack, request_for, unknown, worse
 from clavel_tui.bus.claveld import NOT_EVALUATED, ClaveldError
-from clavel_tui.bus.for_agent import AgentClient, Got
+from clavel_tui.bus.for_agent import AgentClient
 from clavel_tui.domain.agent import POLL_S, Order, Phase, Report, Told
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import ClavelError
@@ -41,54 +40,6 @@ PAST = 50
 """By so many operations on the system, or on one stack, it is decided what is done about it."""
 LOOK_S = 300.0
 """Between two looks at the unit's health while nothing happens: a probe takes a second of a small board's processor."""
-
-
-@dataclass
-class Refusal:
-    """``retry``: when it is tried again, by the loop's own clock."""
-
-    text: str = ""
-    times: int = 0
-    retry: float = 0.0
-
-
-@dataclass
-class Ref:
-    """One DeploymentRef: what was got, and what was reported of it last."""
-
-    name: str
-    tag: str = ""
-    wanted: Deployment | None = None
-    said: Report | None = None
-    trouble: str = ""
-    refused: dict[str, Refusal] = field(default_factory=dict)
-    """What the engine has refused, by the stack that it was about; empty: the system."""
-    operation: str = ""
-    """What is under way for it."""
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-    asking: asyncio.Task[Got] | None = None
-
-    def forgive(self) -> None:
-        """What was refused is tried again at once."""
-        self.refused.clear()
-
-    def ask_again(self) -> None:
-        """On a new connection: what was sent on the old one while the network was down may come a minute later."""
-        if self.asking:
-            self.asking.cancel()
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where the agent keeps what it remembers, and the root of the machine that it looks at."""
-
-    own: Path
-    root: Path = Path("/")
-
-    @property
-    def memory(self) -> Path:
-        """See agent.memory."""
-        return self.own / "memory.json"
 
 
 class Daemon:
@@ -191,15 +142,12 @@ class Daemon:
 
         def changed(known: memory.Memory) -> memory.Memory:
             held = {Order.HOLD: "held by an operator", Order.RELEASE: ""}.get(told.order, known.held)
-            released = self._all_of(ref) if told.order is Order.RELEASE else {}
+            released = memory.quarantines([ref.name], self._unit) if told.order is Order.RELEASE else {}
             heard = {**known.heard, ref.name: told.number}
             return known.model_copy(update={"held": held, "heard": heard, "released": {**known.released, **released}})
 
         memory.change(self._folders.memory, changed)
         self._looked = -LOOK_S
-
-    def _all_of(self, ref: Ref) -> dict[str, str]:
-        return memory.quarantines([ref.name], [stack.name for stack in self._unit.stacks])
 
     @property
     def memory(self) -> memory.Memory:
@@ -284,7 +232,7 @@ class Daemon:
 
     def _released(self, ref: Ref, stack: str, past: list[Operation]) -> str:
         """The operation behind which somebody has ended the quarantine: whatever was tried until then is behind it."""
-        key = f"{ref.name}/{stack}" if stack else ref.name
+        key = memory.quarantine(ref.name, stack)
         released = self.memory.released.get(key, "")
         if released == "*":
             released = past[0].id if past else ""
@@ -334,7 +282,7 @@ class Daemon:
         if held := self.memory.held:
             return Decision(Phase.HELD, held)
         files, tried = await self._files(folder), await self._past(name)
-        released = forgiven(tried, tried, self._released(ref, name, tried))
+        released = self._released(ref, name, tried)
         return decide_stack(name, files, tried, self._view(name), released=released, now=self._wall())
 
     async def _files(self, folder: str) -> str:

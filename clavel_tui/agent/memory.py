@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from clavel_tui.domain.model import Model
+from clavel_tui.domain.unit import Unit
 
 
 class Memory(Model):
@@ -20,9 +21,15 @@ class Memory(Model):
     released: dict[str, str] = Field(default_factory=dict)
 
 
-def quarantines(refs: Iterable[str], stacks: Sequence[str]) -> dict[str, str]:
-    """What `released` says where all of them are to end: those of the refs, and of each stack that comes with one."""
-    return {key: "*" for ref in refs for key in (ref, *(f"{ref}/{stack}" for stack in stacks))}
+def quarantine(ref: str, stack: str) -> str:
+    """What `released` calls that of a stack that comes with a ref, or where none is named that of the ref itself."""
+    return f"{ref}/{stack}" if stack else ref
+
+
+def quarantines(refs: Iterable[str], unit: Unit) -> dict[str, str]:
+    """What `released` says where all of them are to end."""
+    stacks = ["", *(stack.name for stack in unit.stacks)]
+    return {quarantine(ref, stack): "*" for ref in refs for stack in stacks}
 
 
 def load(file: Path) -> Memory:

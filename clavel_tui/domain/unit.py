@@ -31,6 +31,10 @@ class UnitType(StrEnum):
     IOT = "iot"
 
 
+ITSELF = frozenset({UnitType.CONTAINER, UnitType.IOT})
+"""Types whose closure is no operating system: it has a program of its own that makes it run, see unit/system.sh."""
+
+
 class Expected(StrEnum):
     """Whether its absence is an alarm. A laptop sleeps; a server does not."""
 
@@ -135,8 +139,8 @@ class Unit(Model):
 
     @property
     def activates_itself(self) -> bool:
-        """That closure is no operating system: it has a program of its own that makes it run, see unit/system.sh."""
-        return self.type in {UnitType.CONTAINER, UnitType.IOT}
+        """See ITSELF."""
+        return self.type in ITSELF
 
     @property
     def running(self) -> str:

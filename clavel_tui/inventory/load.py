@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from clavel_tui.domain.errors import InventoryError, Problem
 from clavel_tui.domain.source import Trigger
-from clavel_tui.domain.unit import BROUGHT, Elevate, Fleet, Stack, Unit, UnitType
+from clavel_tui.domain.unit import BROUGHT, ITSELF, Elevate, Fleet, Stack, Unit
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.inventory.flakes import sources
 from clavel_tui.inventory.schema import (
@@ -79,12 +79,9 @@ def load_agent(file: Path, root: Path = Path("/")) -> tuple[Unit, ClaveldTable]:
         raise InventoryError(problems)
     fields = said.model_dump(exclude={"stacks", "checks", "claveld"})
     unit = Unit(**fields, checks=tuple(check.check() for check in said.checks))
-    stacks = tuple(_brought(name, table, unit.running_below(root) / BROUGHT) for name, table in sorted(said.stacks.items()))
+    brought = unit.running_below(root) / BROUGHT
+    stacks = tuple(_placed(name, table, brought / name, "/srv") for name, table in sorted(said.stacks.items()))
     return unit.model_copy(update={"stacks": stacks}), said.claveld
-
-
-def _brought(name: str, table: StackTable, folder: Path) -> Stack:
-    return Stack(name=name, source=str(folder / name), **{**table.model_dump(), "path": table.path or f"/srv/{name}"})
 
 
 def _ways(claveld: ClaveldTable) -> Iterator[tuple[str, str | None, str]]:
@@ -200,7 +197,7 @@ def _beyond_the_helper(said: UnitFile, file: Path, stacks: Sequence[Stack]) -> I
         if check.command:
             right = "is run by root, and the helper runs nobody's commands; say systemd, tcp or http"
             yield Problem(str(file), f"checks.{n}.command", check.command, right)
-    if said.type in {UnitType.CONTAINER, UnitType.IOT}:
+    if said.type in ITSELF:
         right = f"activates systems of nixos and darwin only, and this is a {said.type.value} unit; say sudo"
         yield Problem(str(file), "elevate", "helper", right)
     if said.system.delivery == "substitute":
@@ -208,6 +205,12 @@ def _beyond_the_helper(said: UnitFile, file: Path, stacks: Sequence[Stack]) -> I
         yield Problem(str(file), "system.delivery", "substitute", right)
     if said.address == "local":
         yield Problem(str(file), "elevate", "helper", "is for units that are reached by ssh")
+
+
+def _placed(name: str, table: StackTable, source: Path, stack_root: str) -> Stack:
+    return Stack(
+        name=name, source=str(source), **{**table.model_dump(), "path": table.path or f"{stack_root.rstrip('/')}/{name}"}
+    )
 
 
 def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems: list[Problem]) -> Stack | None:
@@ -223,10 +226,8 @@ def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems
         )
     elif not any((source / file).is_file() for file in COMPOSE_FILES):
         problems.append(Problem(str(source), "", None, f"holds none of {', '.join(COMPOSE_FILES)}"))
-    said = table.model_dump()
-    said["path"] = said["path"] or f"{stack_root.rstrip('/')}/{name}"
     try:
-        return Stack(name=name, source=str(source), **said)
+        return _placed(name, table, source, stack_root)
     except ValidationError:
         right = "a stack's name is lower-case letters, digits, - and _, at most 63 of them"
         problems.append(Problem(str(source), "", name, right))

@@ -138,10 +138,11 @@ class SystemPlanner:
 
     @staticmethod
     def _for_this_unit(wanted: Wanted, unit: Unit) -> Wanted:
-        system = wanted.template.metadata.get("system", "") if wanted.template else ""
+        metadata = wanted.template.metadata if wanted.template else {}
+        system = metadata.get("system", "")
         if system and system != unit.arch:
             raise RefusedError(f"{wanted.label} is for {system}, and unit.toml of {unit.name} says {unit.arch}")
-        profile = wanted.template.metadata.get("profile", "") if wanted.template else ""
+        profile = metadata.get("profile", "")
         if profile and profile != unit.profile:
             hint = f"leave it out of clavelUnits.{unit.name}: a unit's profile follows from its type and the folder of its state"
             raise RefusedError(f"{wanted.label} wants the profile {profile}, and that of {unit.name} is {unit.profile}", hint)

@@ -87,12 +87,13 @@ finish() {
     finish_o=$1
     finish_t=$2
     shift 2
+    set -- "outcome=$finish_o" "text=$finish_t" ${step_now:+"step=$step_now"} "$@"
     rm -f "$job/reserve"
     note say "$finish_t"
-    until { printf '%s\n' "outcome=$finish_o" "text=$finish_t" ${step_now:+"step=$step_now"} "$@" >"$job/result.new"; } 2>/dev/null &&
+    until { printf '%s\n' "$@" >"$job/result.new"; } 2>/dev/null &&
         mv "$job/result.new" "$job/result" && durable "$job/result"; do
         finish_n=$((${finish_n:-0} + 1))
-        [ "$finish_n" -gt "${finish_most:-60}" ] && printf '%s\n' "outcome=$finish_o" "text=$finish_t" "$@" && break
+        [ "$finish_n" -gt "${finish_most:-60}" ] && printf '%s\n' "$@" && break
         sleep 1
     done
     [ -z "${lock_mine:-}" ] || rm -f "$state/lock.owner"

@@ -5,11 +5,13 @@ state=${CLAVEL_STATE:-/var/lib/clavel}
 # Where this machine's /proc, /etc, /run and /nix are looked for: empty but for a demo, whose units are folders.
 root=${CLAVEL_ROOT:-}
 
+itself() { case $1 in container | iot) return 0 ;; *) return 1 ;; esac; } # what a unit of that type runs activates itself
+
 # places TYPE: where it is found what a unit of that type runs, what it comes up with, and what our roots keep. A container or
 # a device has no system of its own: its closure activates itself, and the link of what was activated last is ours.
 places() {
     running=$root/run/current-system profile=$root/nix/var/nix/profiles/system roots=$root/nix/var/nix/gcroots/clavel
-    case $1 in container | iot) ;; *) return 0 ;; esac
+    itself "$1" || return 0
     running=$state/system/running profile=$root/nix/var/nix/profiles/unit-${state##*/} roots=$root/nix/var/nix/gcroots/unit-${state##*/}
 }
 

@@ -25,7 +25,7 @@ job_main() {
     was_set=$(store_path "$profile")
     [ -z "$expect" ] || [ "$expect" = "$from $was_set" ] ||
         finish refused "it does not run what it ran when this was planned (somebody changed it meanwhile): plan again"
-    [ -n "$from" ] || itself || finish refused "there is no /run/current-system: this is not a running $type system"
+    [ -n "$from" ] || itself "$type" || finish refused "there is no /run/current-system: this is not a running $type system"
     valid "$target" || finish refused "$target is not on this unit: it was collected as garbage, or never copied whole"
     guard
     [ "$from" != "$target" ] || [ "$was_set" != "$target" ] || [ -n "$(own_check "$target")" ] || finish nochange "it runs this already"
@@ -40,8 +40,6 @@ job_main() {
 }
 
 # ---------------------------------------------------------------- looking
-
-itself() { case $type in container | iot) return 0 ;; *) return 1 ;; esac; } # it activates itself
 
 store_path() { # what a link means, as this unit names it; empty where there is none
     [ -e "$1" ] && store_path_p=$(cd "$1" && pwd -P) && printf '%s\n' "${store_path_p#"$root"}"
@@ -103,7 +101,7 @@ failing() {
 
 # own_check PATH: a line where what that closure looks at itself does not hold.
 own_check() {
-    itself && [ -n "$1" ] && [ -x "$root$1/bin/check" ] || return 0
+    itself "$type" && [ -n "$1" ] && [ -x "$root$1/bin/check" ] || return 0
     limit 30 "$root$1/bin/check" </dev/null >/dev/null 2>&1 7>&- 8>&- 9>&- || printf 'bin/check of %s\n' "$1"
 }
 
@@ -136,7 +134,7 @@ switch_to() {
     exec 8>&- # NixOS's own lock is the script's to take
     run_loose "$activate_s" "$@"
     switch_rc=$?
-    ! itself || { if [ "$switch_rc" = 0 ]; then ln -sfn "$switch_p" "$running" || switch_rc=1; else rm -f "$running"; fi; }
+    ! itself "$type" || { if [ "$switch_rc" = 0 ]; then ln -sfn "$switch_p" "$running" || switch_rc=1; else rm -f "$running"; fi; }
     # Between two switches it is ours again, so that nobody else's falls between them.
     if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exec 8>&-; }; fi
     return "$switch_rc"
@@ -174,7 +172,7 @@ activate() {
     if [ "$activate_rc" != 0 ] && [ "$(store_path "$running")" = "$from" ]; then not_begun; fi
     case $activate_rc in
     0) ;;
-    4) if itself; then go_back "the activation failed with exit code 4"; else unwell; fi ;;
+    4) if itself "$type"; then go_back "the activation failed with exit code 4"; else unwell; fi ;;
     124 | 137 | 142 | 143) go_back "the activation took longer than $activate_s s" ;;
     *) go_back "the activation failed with exit code $activate_rc" ;;
     esac
@@ -200,7 +198,7 @@ activate() {
 
 # not_begun: it refused before it touched anything.
 not_begun() {
-    ! itself || return 0
+    ! itself "$type" || return 0
     if [ -n "$(told "Pre-switch check 'switchInhibitors' failed")" ]; then
         [ "$mode" != test ] || finish refused "it replaces what must not be replaced while it runs: deploy it with --mode boot"
         say "it would replace what must not be replaced while it runs"
@@ -260,7 +258,7 @@ keep() {
         finish units-failed "$label runs, and some of it does not: $units_failed" "from=$from" "release=$target"
     fi
     record good
-    finish succeeded "$label runs$(itself || echo ', and comes up at the next boot')$(due)" "from=$from" "release=$target"
+    finish succeeded "$label runs$(itself "$type" || echo ', and comes up at the next boot')$(due)" "from=$from" "release=$target"
 }
 
 # boot_only [OUTCOME]: nothing is activated, so nothing can be tried: the unit is not protected until somebody has seen it boot.
@@ -327,7 +325,7 @@ job_mend() {
     case $mend_phase in activating | keeping | booting) ;; *) return 0 ;; esac
     mend_now=$(store_path "$running")
     mend_set=$(store_path "$profile")
-    { itself && [ -z "$mend_now" ]; } || listed "$mend_now" "$from$newline$target$newline$was_set" || return 0
+    { itself "$type" && [ -z "$mend_now" ]; } || listed "$mend_now" "$from$newline$target$newline$was_set" || return 0
     listed "$mend_set" "$was_set$newline$target" || return 0
     if [ -e "$nix_lock" ]; then exec 8>>"$nix_lock" && { hold_lock 8 || exit 75; }; fi
     back_most=0
@@ -339,7 +337,7 @@ job_mend() {
     fi
     [ -n "$from" ] || [ "$mend_phase" != activating ] || rm -f "$running" # nobody has confirmed the first one
     # After a reboot what was booted runs, and is left alone; what activates itself is not booted.
-    if [ -n "$from" ] && [ "$mend_phase" != booting ] && { itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then
+    if [ -n "$from" ] && [ "$mend_phase" != booting ] && { itself "$type" || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then
         switch_back "$from" test
     fi
     unset_profile

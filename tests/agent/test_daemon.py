@@ -13,8 +13,9 @@ import pytest
 
 from clavel_tui.agent import daemon as daemons
 from clavel_tui.agent import memory
-from clavel_tui.agent.daemon import Daemon, Folders, running
+from clavel_tui.agent.daemon import Daemon, running
 from clavel_tui.agent.outbox import Outbox
+from clavel_tui.agent.ref import Folders
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_agent import Got
 from clavel_tui.domain.agent import Order, Phase, Report, Told

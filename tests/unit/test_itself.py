@@ -1,9 +1,13 @@
 """A closure that activates itself, of a container or a device: the same order, and the same ways back, without a boot entry."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from clavel_tui.domain.unit import Unit, UnitType
+from clavel_tui.unit import script
 
 from .supervisor import Seen
 from .systems import SystemUnit, name
@@ -34,6 +38,15 @@ class Container:
     @property
     def profile(self) -> str:
         return self.machine._version(f"nix/var/nix/profiles/unit-{self.state.name}")
+
+
+@pytest.mark.parametrize("type_", list(UnitType))
+def test_both_sides_look_in_the_same_places(type_: UnitType) -> None:
+    """What `places` of unit/lib.sh says, and what the domain's Unit does."""
+    unit = Unit(name="amber", type=type_, arch="x86_64-linux", address="local", state="/var/lib/clavel-router")
+    said = f'places {type_.value}; printf "%s\\n" "$running" "$profile" "$roots"'
+    told = subprocess.run(["sh", "-c", script("lib.sh") + said], env={"CLAVEL_STATE": unit.state}, capture_output=True, text=True)
+    assert told.stdout.splitlines() == [unit.running, unit.profile, unit.roots]
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ DEPLOYMENTS = (
     ),
     deployment(
         "exit 4 is taken for failure of any kind",
-        '    4) if itself; then go_back "the activation failed with exit code 4"; else unwell; fi ;;\n',
+        '    4) if itself "$type"; then go_back "the activation failed with exit code 4"; else unwell; fi ;;\n',
         "",
         systems.test_failed_units_are_left_where_that_is_wanted,
     ),
@@ -270,13 +270,13 @@ DEPLOYMENTS = (
     ),
     deployment(
         "after a reboot the old system is activated once more",
-        '{ itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then',
+        '{ itself "$type" || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then',
         "true; then",
         systems.test_a_reboot_lands_on_the_old_system_and_nothing_is_activated_again,
     ),
     deployment(
         "after a reboot a container is left as it is",
-        '{ itself || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then',
+        '{ itself "$type" || [ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; }; then',
         '[ "$(boot_id)" = "$(cat "$job/boot" 2>/dev/null)" ]; then',
         lambda unit: itself.test_killed_while_it_waits_what_ran_is_activated_again(itself.Container(unit), restarted=True),
     ),

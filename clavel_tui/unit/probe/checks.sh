@@ -8,8 +8,7 @@ printf '%s\n' "$CLAVEL_CHECKS" | while read -r kind what; do
     esac
     printf 'check\t%s\t%s\t%s\n' "$?" "$kind" "$what"
 done
-places "${CLAVEL_TYPE:-nixos}"
-if [ -n "${CLAVEL_TYPE:-}" ] && [ -x "$running/bin/check" ]; then
+if itself "${CLAVEL_TYPE:-}" && places "$CLAVEL_TYPE" && [ -x "$running/bin/check" ]; then
     limit 5 "$running/bin/check" >/dev/null 2>&1
     printf 'check\t%s\tcommand\tbin/check of what it runs\n' "$?"
 fi
