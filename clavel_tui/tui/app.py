@@ -11,20 +11,18 @@ from textual.screen import Screen
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
-from clavel_tui.domain.text import clean
 from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.changing import ChangingConsole
 from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import line
-from clavel_tui.tui.render.explain import explain_lines, unwell_services
 from clavel_tui.tui.screens.dialogs import ConfirmScreen, Preview
+from clavel_tui.tui.screens.explain import ExplainScreen
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.palette import PaletteScreen
 from clavel_tui.tui.screens.reading import LogScreen, TextScreen, help_lines
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tour import DONE, OVER
 
-LOG_TAIL = 8
 ASKED_S = 1.0
 """How long one who leaves waits to hear what runs."""
 
@@ -46,31 +44,11 @@ class ClavelApp(ChangingConsole):
 
     def do_explain(self) -> None:
         """`x`."""
-        self._explain()
-
-    @work(group="explain", exclusive=True)
-    async def _explain(self) -> None:
-        """The reasons are there at once; log lines come behind."""
         client, (unit, _) = self._client, self._selected
         if client is None or unit is None:
             self.notify("no unit is selected", severity="warning")
             return
-        try:
-            operations = await client.history(10, unit.unit.name)
-        except ClavelError as error:
-            self.notify(error.text, severity="error", markup=False)
-            operations = ()
-        screen = TextScreen(f"Why {unit.unit.name} is as it is", explain_lines(unit, operations, None, self._now()))
-        if self.screen.is_modal:
-            return
-        await self.push_screen(screen)
-        logs: dict[tuple[str, str], list[str]] = {}
-        for stack, service in unwell_services(unit):
-            found = logs.setdefault((stack, service), [])
-            take = lambda text, kept=found: kept.append(clean(text))  # noqa: E731
-            if problem := await client.logs(unit.unit.name, stack, service, tail=LOG_TAIL, follow=False, on_line=take):
-                found.append(clean(problem.strip()))
-        screen.show(explain_lines(unit, operations, logs, self._now()))
+        self.push_screen(ExplainScreen(client, unit, self._now))
 
     def do_copy(self) -> None:
         """`y`: by OSC 52, so that it reaches the clipboard of the terminal that one sits at."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Sequence
 
 import pytest
 from textual import events
 
 from clavel_tui.domain.commands import COMMANDS
+from clavel_tui.domain.operation import Operation
 from clavel_tui.tui.app import ClavelApp
+from clavel_tui.tui.screens.explain import ExplainScreen
 from clavel_tui.tui.screens.history import HistoryScreen
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
@@ -45,6 +49,33 @@ async def test_anything_typed_ahead(console: MakeApp, seed: int) -> None:
             await pilot.pause()
         await settle(pilot)
         assert app.is_running
+
+
+async def test_explain_is_there_and_gone_again_before_the_journal_has_answered(
+    console: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A screen that came up behind the escape would keep all keys that were meant for the list."""
+    app, fake = console(fleets.one())
+    answered = asyncio.Event()
+    history = fake.history
+
+    async def slow(limit: int, unit: str = "") -> Sequence[Operation]:
+        await answered.wait()
+        return await history(limit, unit)
+
+    monkeypatch.setattr(fake, "history", slow)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        fleet = app.screen
+        typed(app, "x")
+        await settle(pilot)
+        assert isinstance(app.screen, ExplainScreen)
+        typed(app, "escape")
+        await settle(pilot)
+        assert app.screen is fleet
+        answered.set()
+        await settle(pilot)
+        assert app.screen is fleet
 
 
 async def test_a_reason_that_is_typed_ahead_is_no_yes(console: MakeApp) -> None:

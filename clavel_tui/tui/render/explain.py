@@ -11,6 +11,7 @@ from clavel_tui.domain.text import age
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render.cells import Cell, Line, level_cell, line, outcome_cell
 
+READING = "  reading…"
 LOGGED = 3
 """Services whose log is asked for: the answer must come while the person looks."""
 
@@ -22,17 +23,19 @@ def unwell_services(state: UnitState) -> list[tuple[str, str]]:
 
 
 def explain_lines(
-    state: UnitState, operations: Sequence[Operation], logs: Mapping[tuple[str, str], Sequence[str]] | None, now: float
+    state: UnitState,
+    operations: Sequence[Operation] | None,
+    logs: Mapping[tuple[str, str], Sequence[str]] | None,
+    now: float,
 ) -> list[Line]:
-    """``logs`` None: they are still being read."""
+    """``operations`` and ``logs`` None: they are still being read."""
     return [
         line(Cell(state.unit.name, "head"), "  ", level_cell(state.health.level), Cell(_seen(state, now), "dim")),
         *_reasons(state),
         *_drift(state),
         line(""),
         line(Cell("What was done last", "head")),
-        *(_done(one, now) for one in operations[:LOGGED]),
-        *([] if operations else [line(Cell("  nothing, as far as this workstation's journal knows", "dim"))]),
+        *_past(operations, now),
         *_logs(state, logs),
     ]
 
@@ -62,6 +65,15 @@ def _drift(state: UnitState) -> Iterator[Line]:
             yield line(Cell(f"    → {step}", "away"))
 
 
+def _past(operations: Sequence[Operation] | None, now: float) -> Iterator[Line]:
+    if operations is None:
+        yield line(Cell(READING, "dim"))
+    elif not operations:
+        yield line(Cell("  nothing, as far as this workstation's journal knows", "dim"))
+    else:
+        yield from (_done(one, now) for one in operations[:LOGGED])
+
+
 def _done(one: Operation, now: float) -> Line:
     return line(f"  {one.request.sentence}  ", outcome_cell(one), Cell(f"  {age(now - one.started)} ago  {one.text}", "dim"))
 
@@ -71,6 +83,6 @@ def _logs(state: UnitState, logs: Mapping[tuple[str, str], Sequence[str]] | None
         yield line("")
         yield line(Cell(f"Log of {key[1]} in {key[0]}", "head"))
         if logs is None:
-            yield line(Cell("  reading…", "dim"))
+            yield line(Cell(READING, "dim"))
         else:
             yield from (line(f"  {text}") for text in logs.get(key, ()) or ["(nothing)"])
