@@ -41,6 +41,7 @@ from clavel_tui.store import Database
 from tests.history.test_deployments import deployment, evaluation
 
 from .broker import Line, Server
+from .jwt import operated
 
 pytestmark = [pytest.mark.lab, pytest.mark.waits]
 
@@ -293,6 +294,24 @@ async def test_a_key_that_cannot_be_read_is_said(server: Server, tmp_path: Path)
     async with link.opened():
         with pytest.raises(ClaveldError, match=r"cannot be reached: .*(seed|key)"):
             await link.ready(2)
+
+
+async def test_a_server_that_knows_everybody_by_tokens(tmp_path: Path) -> None:
+    """With the credentials of `nsc` two claveld share one log; without them, or with another operator's, nobody is let in."""
+    mine, others = tmp_path / "mine.creds", tmp_path / "others.creds"
+    operated(others)
+    with Server(tmp_path / "nats", more=operated(mine)) as server:
+        broker = server.broker.model_copy(update={"credentials_file": str(mine)})
+        async with claveld(tmp_path / "a.db", broker) as a, claveld(tmp_path / "b.db", broker) as b:
+            await a.agents.add(AMBER, "ann")
+            await b.caught_up(a)
+            assert a.tables() == b.tables()
+            assert len(b.tables()["agents"]) == 1
+        for stranger in (server.broker, server.broker.model_copy(update={"credentials_file": str(others)})):
+            link = Link(stranger, "stranger")
+            async with link.opened():
+                with pytest.raises(ClaveldError, match=r"(?i)authorization"):
+                    await link.ready(2)
 
 
 async def test_a_broker_that_is_away_changes_nothing_and_is_waited_for(server: Server, tmp_path: Path) -> None:
