@@ -32,6 +32,8 @@ _AGAIN = -1
 def main(argv: Sequence[str] | None = None) -> int:
     """The entry point of `claveld`."""
     try:
+        import uvloop
+
         from clavel_tui.claveld.verbs import build_parser
     except ModuleNotFoundError as error:
         sys.stderr.write(f"claveld: {error.name} is not installed: `pip install 'clavel-tui[claveld]'`\n")
@@ -42,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"claveld {__version__}\n" if args.version else parser.format_help())
         return 0
     try:
-        code = asyncio.run(_run(args))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            code = runner.run(_run(args))
     except ClavelError as error:
         sys.stderr.write(f"claveld: {error}\n{f'  {error.hint}' + chr(10) if error.hint else ''}")
         return 2 if isinstance(error, SettingsError) else 3
