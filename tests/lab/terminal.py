@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from .console import PROGRAM
+from .shell import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +63,7 @@ class Terminal:
 
     def until(self, *texts: str, timeout: float = 60) -> str:
         """Wait until all of the texts are seen; the screen then."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while time.monotonic() < end:
             screen = self.screen
             if all(text in screen for text in texts):
@@ -72,7 +73,7 @@ class Terminal:
 
     def until_gone(self, text: str, timeout: float = 60) -> None:
         """Wait until that is not seen any more."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while text in self.screen:
             assert time.monotonic() < end, f"{text} is still there; the screen is\n{self.screen}\n{self.waits}"
             time.sleep(0.05)
