@@ -14,6 +14,7 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.notifications import Notify, SeverityLevel
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input
@@ -26,6 +27,7 @@ from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui import choices, themes
 from clavel_tui.tui.choices import Choice
+from clavel_tui.tui.lasting import LastingNotification
 from clavel_tui.tui.messages import Snapshot
 from clavel_tui.tui.questions import Questions
 from clavel_tui.tui.render.fleet import UNIT_COLUMNS
@@ -182,6 +184,19 @@ class Console(App[None]):
             self._kept_at = now
             rows, seen = frame
             self._keep(UNIT_COLUMNS, [[cell.text for cell in row.cells] for row in rows[:KEPT_ROWS]], len(rows), seen)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """As Textual's, with a notification that cannot stop the console."""
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        self.post_message(Notify(LastingNotification(message, title, severity, seconds, markup)))
 
     async def push_screen_wait_anywhere(self, screen: Screen[str | None]) -> str | None:
         """As push_screen_wait, for callers that are no worker."""
