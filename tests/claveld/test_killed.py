@@ -45,7 +45,7 @@ class Killed:
     def start(self) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-c", "import sys; from clavel_tui.claveld_wiring import main; sys.exit(main())"]
         process = subprocess.Popen([*words, "--config", self.folder / "claveld.toml", "serve"], stderr=subprocess.DEVNULL)
-        for _ in range(400):
+        for _ in range(1200):
             try:
                 httpx.get(f"http://127.0.0.1:{self.port}/healthz", timeout=2).raise_for_status()
             except httpx.HTTPError:
@@ -158,7 +158,7 @@ def test_a_unit_that_is_added_is_known_without_anybodys_doing_and_files_that_are
         return [unit["name"] for unit in answer.json()] if answer.status_code == 200 else []
 
     def until(names: list[str]) -> None:
-        for _ in range(200):
+        for _ in range(1200):
             if units() == names:
                 return
             time.sleep(0.05)

@@ -17,7 +17,7 @@ CLAVELD = [sys.executable, "-c", "import sys; from clavel_tui.claveld_wiring imp
 
 
 def until_said(log: Path, process: subprocess.Popen[bytes], words: str, each_second: Callable[[], object] = list) -> None:
-    for turn in range(2000):
+    for turn in range(6000):
         assert process.poll() is None, log.read_text()
         if turn % 100 == 0:
             each_second()
@@ -51,6 +51,6 @@ def test_told_to_end_while_it_begins_anew(tmp_path: Path, later: float, *, seen:
                 unit.write_text(UNIT.format("another"))
             time.sleep(later)
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
         finally:
             process.kill()

@@ -115,8 +115,8 @@ def _kill_once(lab: str, pids: list[int]) -> None:
 
 def remove(lab: str, timeout: float = 10) -> None:
     """Remove the groups of a lab, which must hold no process any more."""
-    end = time.monotonic() + timeout
     for hierarchy in hierarchies():
+        end = time.monotonic() + timeout
         top = ROOT / hierarchy / lab
         while top.exists():
             for group in _tree(top):

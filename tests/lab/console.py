@@ -13,10 +13,10 @@ from typing import Any, Self
 import tomli_w
 
 from .lab import Lab
-from .shell import write
+from .shell import PATIENCE, write
 
 PROGRAM = Path(sysconfig.get_path("scripts"), "clavel-tui")
-QUICK: dict[str, Any] = {"grace_seconds": 1, "health_seconds": 20, "min_free_mib": 16}
+QUICK: dict[str, Any] = {"grace_seconds": 1, "health_seconds": 60, "min_free_mib": 16}
 """Settings of a stack whose services are well within a second or two."""
 
 
@@ -115,7 +115,7 @@ class Console:
         """Run a command to its end."""
         with self.start(*words) as process:
             try:
-                out, err = process.communicate(timeout=timeout)
+                out, err = process.communicate(timeout=timeout * PATIENCE)
             except BaseException:
                 process.kill()
                 raise

@@ -63,7 +63,7 @@ class Image:
         if self.health != "none":
             settings["Healthcheck"] = {
                 "Test": ["CMD", "wget", "-qO-", "http://127.0.0.1:8080/health"],
-                "Interval": SECOND, "Timeout": 2 * SECOND, "Retries": 2, "StartPeriod": SECOND,
+                "Interval": SECOND, "Timeout": 15 * SECOND, "Retries": 2, "StartPeriod": SECOND,
             }  # fmt: skip
         return settings
 

@@ -209,7 +209,9 @@ class Agent:
         self.host.exec("kill -9 $(cat /run/clavel-agent.pid)", check=False)
         # No shell: its own command line would be one of those that are killed, and nothing behind it would be done.
         self.host.exec(["pkill", "-f", "clavel_tui.agent_wiring"], check=False)
-        self.host.exec("sleep 1; rm -rf /var/lib/clavel-agent")
+        running = ["pgrep", "-f", "clavel_tui.agent_wiring"]
+        wait_for("the agent has ended", lambda: self.host.exec(running, check=False).returncode != 0)
+        self.host.exec("rm -rf /var/lib/clavel-agent")
 
     def kill(self) -> None:
         """As a crash does; whatever started it starts it again."""

@@ -321,7 +321,7 @@ async def test_a_broker_that_is_away_changes_nothing_and_is_waited_for(server: S
         with pytest.raises(AwayError, match="the bus does not answer"):
             await a.agents.tell("amber", Order.HOLD, "ann")
         server.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while a.replica.trouble:
                 await asyncio.sleep(0.1)
         await a.agents.tell("amber", Order.RELEASE, "ann")
@@ -443,7 +443,7 @@ async def test_a_lease_is_one_ones_and_anothers_when_that_one_sleeps(server: Ser
         assert [lease.held for lease in leases] == [True, False]
         tasks[0].cancel()  # as a process that was stopped: it renews nothing, and tells nobody
         await asyncio.gather(tasks[0], return_exceptions=True)
-        async with asyncio.timeout(LEASE_S + RENEW_S + 2):
+        async with asyncio.timeout(60):
             await leases[1].wait()
         asleep = LEASE_S + 1  # it goes on, and its own clock says that it holds nothing
         assert [lease.held for lease in leases] == [False, True]
@@ -517,7 +517,7 @@ async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(
             await tell(link, 2)
             await asyncio.sleep(20)  # long enough for the agent to notice
             line.mend()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 got = await waiting
             assert got.deployment == found[2]
 

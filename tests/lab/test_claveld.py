@@ -139,8 +139,14 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
     print(f"from the commit to applied on {len(names)} hosts: {time.monotonic() - begun:.1f} s, with building and uploading")
     # The boot entry is the job's last step, behind the profile.
     wait_for("that is what they boot", lambda: {host.name: boots(host) for host in pull.fleet.lab.hosts} == wanted, timeout=30)
+
+    def idle(name: str) -> tuple[object, object]:
+        """What was said before it applied is idle as well."""
+        said = pull.claveld.report(name)
+        return said.get("phase"), said.get("running")
+
     for name in names:
-        wait_for(f"{name} has reported", lambda name=name: pull.claveld.report(name).get("phase") == "idle", timeout=30)
+        wait_for(f"{name} has reported", lambda name=name: idle(name) == ("idle", wanted[name]), timeout=30)
         said = pull.claveld.report(name)
         assert (said["outcome"], said["running"], said["health"]) == ("succeeded", wanted[name], "ok"), pull.trouble()
 
@@ -288,7 +294,7 @@ def test_an_agent_that_is_killed_while_it_applies_and_claveld_that_is_away(pull:
 
     pull.claveld.stop(signal.SIGKILL)
     pull.agents["h1"].command("hold")
-    wait_for("a report waits", lambda: "1 report" in pull.agents["h1"].command("status"), timeout=30)
+    wait_for("a report waits", lambda: "\n0 reports" not in f"\n{pull.agents['h1'].command('status')}", timeout=30)
     pull.agents["h1"].kill()
     pull.claveld.start()
     wait_for("it has come", lambda: pull.claveld.report("h1").get("phase") == "held", timeout=90)
@@ -317,7 +323,6 @@ def test_an_open_console_is_the_claveld_of_its_agents(workshop: Fleet) -> None:
                 assert claveld.command("agent", "list").startswith("h1\th1\t")
                 keys.press("/", "h", "1", "Enter")  # units that differ from what was committed stand above it
                 keys.until("▌h1", "1 of 3")
-                time.sleep(1.5)  # what is typed with the enter goes to the field still
                 keys.press("r")
                 keys.until("last known good", "enter  choose")
                 keys.press("Enter")

@@ -299,7 +299,7 @@ def evaluators(here: Workstation) -> Sequence[str]:
 
 def wait_for(what: object) -> None:
     assert callable(what)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not what():
         assert time.monotonic() < until
         time.sleep(0.05)

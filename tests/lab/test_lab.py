@@ -35,9 +35,13 @@ def fails(lab: Lab, host: str, *options: str) -> str:
 
 
 def connect_time(lab: Lab, host: str) -> float:
-    begin = time.monotonic()
-    socket.create_connection((lab.host(host).address, 22), 10).close()
-    return time.monotonic() - begin
+    """The best of five: one stall of this machine says nothing of the cable."""
+    times = []
+    for _ in range(5):
+        begin = time.monotonic()
+        socket.create_connection((lab.host(host).address, 22), 10).close()
+        times.append(time.monotonic() - begin)
+    return min(times)
 
 
 def pull_time(lab: Lab, host: str, reference: str) -> float:
@@ -144,9 +148,10 @@ def test_slow_cable_makes_a_pull_last(lab: Lab) -> None:
     assert reference != lab.image("big", "v1", filler_mib=2, seed=2)
     host = lab.host("h3")
     host.rate(16000)
-    assert 1.2 < pull_time(lab, "h3", reference) < 10
+    slow = pull_time(lab, "h3", reference)
+    assert slow > 1.2
     host.heal()
-    assert pull_time(lab, "h3", lab.image("big", "v2", filler_mib=2, seed=3)) < 1.5
+    assert min(pull_time(lab, "h3", lab.image("big", f"v{n}", filler_mib=2, seed=n)) for n in (3, 4, 5)) < slow
 
 
 def test_frozen_host_accepts_and_says_nothing(lab: Lab) -> None:
@@ -175,19 +180,26 @@ def test_services_die_and_are_held_down(lab: Lab) -> None:
     wait_for("end of dockerd", lambda: lab.ssh("h2", "docker ps", check=False).returncode == 1)
     host.service("dockerd", "start")
     host.wait_ready()
-    host.service("sshd", "kill")
-    assert "refused" in fails(lab, "h2")
+
+    def refused() -> bool:
+        """It comes back by itself within a second: one that is up again is killed again."""
+        host.service("sshd", "kill")
+        return "refused" in lab.ssh("h2", "true", check=False).stderr
+
+    wait_for("a killed sshd refuses", refused)
     host.wait_ready()
     assert lab.ssh("h2", "docker ps").returncode == 0
 
 
 def test_killed_sessions_leave_their_commands_running(lab: Lab) -> None:
     session = ["ssh", "-F", str(lab.ssh_dir / "config"), "h2"]
-    with subprocess.Popen([*session, "echo in; sleep 1; touch /run/went-on"], stdout=subprocess.PIPE) as ssh:
+    waiting = "rm -f /run/go-on; echo in; until [ -e /run/go-on ]; do sleep 0.1; done; touch /run/went-on"
+    with subprocess.Popen([*session, waiting], stdout=subprocess.PIPE) as ssh:
         assert ssh.stdout
         assert ssh.stdout.readline() == b"in\n"
         lab.host("h2").kill_sessions()
-        assert ssh.wait(5) == 255
+        assert ssh.wait(60) == 255
+    lab.host("h2").exec("touch /run/go-on")
     wait_for("orphan", lambda: lab.ssh("h2", "test -e /run/went-on", check=False).returncode == 0)
 
 
@@ -195,9 +207,10 @@ def test_reboot_gives_a_new_boot_and_keeps_the_disk(lab: Lab) -> None:
     host = lab.host("h1")
     before = host.boot_id()
     host.put("/root/kept", "yes")
+    begun = time.monotonic()
     host.reboot()
     assert host.boot_id() != before
-    assert float(lab.ssh("h1", "cat /proc/uptime; cat /root/kept").stdout.split()[0]) < 20
+    assert float(lab.ssh("h1", "cat /proc/uptime; cat /root/kept").stdout.split()[0]) <= time.monotonic() - begun + 2
     assert host.exec("cat /root/kept").stdout == "yes"
 
 

@@ -273,11 +273,16 @@ def own_config(lab: Lab, key: Path) -> Path:
     return own
 
 
-def ssh(config: Path, key: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def ssh(config: Path, key: Path, *words: str, stdin: str = "", seconds: int = 8) -> subprocess.CompletedProcess[str]:
     """As somebody who holds the key and nothing else."""
     argv = ["ssh", "-F", str(config), "-o", f"IdentityFile={key}", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
     return subprocess.run(
-        ["timeout", "8", *argv, "-l", "ops", *words], input=stdin, capture_output=True, text=True, check=False, errors="replace"
+        ["timeout", str(seconds), *argv, "-l", "ops", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        errors="replace",
     )
 
 
@@ -330,7 +335,7 @@ def test_nothing_breaks_out_of_a_key_that_may_only_look(scene: Scene) -> None:
     with looking(scene) as (web, key), ThreadPoolExecutor(4) as threads:
         still = web.all()
         config = own_config(web.console.lab, key)
-        good = ssh(config, key, scene.host, stdin="probe 1\n").stdout
+        good = ssh(config, key, scene.host, stdin="probe 1\n", seconds=90).stdout
         assert "<< 1\n" in good
         assert ">> 1\n" in good
         # Some hang until they are ended. Each is judged by what it was told, and all of them by what is on the host then.

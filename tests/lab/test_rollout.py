@@ -94,7 +94,7 @@ def test_a_rollout_whose_console_is_killed_waits_for_a_person_and_goes_on(eight:
     folder = eight.folder / "killed"
     words = ("rollout", *wanted, "--yes", "--canary", "1", "--wave", "4", "--soak", "1")
     killed = stopping(eight.console, "started", "kill", folder, *words)
-    killed.communicate(timeout=120)
+    killed.communicate(timeout=400)
     assert killed.returncode == -signal.SIGKILL
     eight.console.run("units").ends(SUCCEEDED)  # whoever comes next sees to what is open, and begins nothing
     newest = next(one for one in eight.console.run("history", "--json").json if one["request"]["verb"] == "rollout")

@@ -185,7 +185,7 @@ def test_a_reboot_while_it_waits_lands_on_the_old_system(fleet: Fleet) -> None:
         deploying = fleet.console.start("deploy", "h1", "--yes", "--json")
         wait_for("h1 runs the new one", lambda: runs(h1) == wanted, timeout=60)
     h1.reboot()
-    out, _ = deploying.communicate(timeout=180)
+    out, _ = deploying.communicate(timeout=400)
     (operation,) = json.loads(out)["operations"]
     assert operation["outcome"] == "interrupted", operation
     # Looked at while the unit goes down, it is a job that was killed there.
@@ -314,7 +314,7 @@ def test_a_read_only_console_looks_at_systems_and_changes_none(fleet: Fleet) -> 
 
 
 def test_a_second_operator_is_locked_out_by_name(fleet: Fleet) -> None:
-    fleet.commit(h1={"version": "24.11.2", "slow": 15})
+    fleet.commit(h1={"version": "24.11.2", "slow": 40})
     fleet.console.run("eval").ends(SUCCEEDED)
     fleet.console.run("prepare", "h1").ends(SUCCEEDED)
     first = fleet.console.start("deploy", "h1", "--yes", "--reason", "the first")
@@ -326,7 +326,7 @@ def test_a_second_operator_is_locked_out_by_name(fleet: Fleet) -> None:
     second = fleet.console.another("second.db").run("deploy", "h1", "--to", runs(fleet.lab.hosts[0]), "--yes").ends(REFUSED)
     assert "operator=root@" in second.err
     assert "reason=the first" in second.err
-    first.communicate(timeout=120)
+    first.communicate(timeout=360)
     assert first.returncode == SUCCEEDED
 
 
@@ -345,7 +345,7 @@ def test_a_console_killed_at_every_boundary_leaves_no_unit_between_two_states(fl
             fleet.console.run("prepare", "h1").ends(SUCCEEDED)
         folder = tmp_path / boundary
         killed = stopping(fleet.console, boundary, "kill", folder, "deploy", "h1", "--yes")
-        killed.communicate(timeout=90)
+        killed.communicate(timeout=300)
         assert (killed.returncode, (folder / "there").exists()) == (-signal.SIGKILL, True), boundary
         newest = fleet.console.run("history", "--json").ends(SUCCEEDED).json[0]
         verb, outcome = ("deploy", RUNNING[boundary]) if boundary in RUNNING else ("prepare", "interrupted")
@@ -500,6 +500,7 @@ def test_machines_are_restarted_and_what_came_up_is_looked_at(fleet: Fleet) -> N
     """h1 comes up as it was; of h2 a check holds no more, since what it looked at was not to last."""
     h1, h2, _ = fleet.lab.hosts
     before = {host.name: (host.boot_id(), runs(host)) for host in (h1, h2)}
+    fleet.unit("h1", system={"check_seconds": 90})  # its engine comes up behind its sshd
     fleet.unit("h2", checks=[{"command": "test -e /run/flag"}], system={"check_seconds": 5})
     h2.exec("touch /run/flag")
     preview = fleet.console.run("reboot", "h1", "--dry-run").ends(SUCCEEDED)

@@ -229,16 +229,16 @@ async def test_a_port_where_nobody_listens(make: MakeRunner, host: Host) -> None
 
 
 async def test_a_host_that_is_silent_costs_one_timeout_and_then_nothing(make: MakeRunner, host: Host) -> None:
-    runner = make(limits=PoolLimits(connect=1.0, backoff_first=60.0))
+    runner = make(limits=PoolLimits(connect=5.0, backoff_first=60.0))
     host.freeze()
     times = []
     for _ in range(3):
         start = time.monotonic()
         error = await trouble(runner, H1)
         times.append(time.monotonic() - start)
-        assert (error.kind, error.text) == ("unreachable", "h1 (h1) did not answer within 1 s")
-    assert 0.9 < times[0] < 3
-    assert max(times[1:]) < 0.5
+        assert (error.kind, error.text) == ("unreachable", "h1 (h1) did not answer within 5 s")
+    assert 4.5 < times[0] < 20
+    assert max(times[1:]) < 3
     host.thaw()
     await runner.forget(H1)
     assert (await runner.query(H1, sh("hostname"))).out == "h1\n"
@@ -260,7 +260,7 @@ async def test_one_warm_connection(make: MakeRunner, host: Host) -> None:
 
 async def test_eight_channels_at_most(make: MakeRunner, host: Host) -> None:
     host.exec("rm -rf /run/open; mkdir /run/open")
-    text = "mkdir /run/open/$$; sleep 2; ls /run/open | wc -l; rmdir /run/open/$$"
+    text = "mkdir /run/open/$$; sleep 4; ls /run/open | wc -l; rmdir /run/open/$$"
     runner = make()
     found = await asyncio.gather(*(runner.query(H1, sh(text)) for _ in range(20)))
     assert max(int(result.out) for result in found) == 8
@@ -347,8 +347,8 @@ async def test_a_resident_script_whose_connection_dies_meanwhile(make: MakeRunne
 
 async def test_a_resident_script_that_hangs_gives_what_it_has_said(make: MakeRunner, host: Host) -> None:
     runner = make()
-    assert await runner.converse(H1, sh(RESIDENT, timeout=3.0), "slow", "end") == (["got slow"], False)
-    assert await runner.converse(H1, sh(RESIDENT, timeout=5.0), "quick", "end") == (["got quick"], True)
+    assert await runner.converse(H1, sh(RESIDENT, timeout=10.0), "slow", "end") == (["got slow"], False)
+    assert await runner.converse(H1, sh(RESIDENT, timeout=20.0), "quick", "end") == (["got quick"], True)
     host.exec("pkill -f 'sleep 36'", check=False)
 
 
@@ -366,7 +366,7 @@ async def test_followed_logs_leave_no_process(make: MakeRunner, lab: Lab, host: 
             runner, target, "/srv/web", "", tail=10, follow=True, on_line=lambda line: heard.set() if "hello" in line else None
         )
     )
-    await asyncio.wait_for(heard.wait(), 10)
+    await asyncio.wait_for(heard.wait(), 60)
     assert runs(host, mark)
     if "cancelled" in how:
         following.cancel()
@@ -406,7 +406,7 @@ async def test_sudo_with_a_wrong_password_is_told_and_asked_again(make: MakeRunn
         error = await trouble(runner, target)
         assert (error.kind, error.text) == ("sudo", "the sudo password for h1 was not right")
     with pytest.raises(RemoteError) as caught:
-        await runner.converse(target, sh(RESIDENT, timeout=5.0), "one", "end")
+        await runner.converse(target, sh(RESIDENT, timeout=20.0), "one", "end")
     assert (caught.value.kind, caught.value.text) == ("sudo", "the sudo password for h1 was not right")
 
 
