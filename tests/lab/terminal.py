@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Self
 
 from .console import PROGRAM
+from .pull import ROOT
 from .shell import PATIENCE
-
-ROOT = Path(__file__).parents[2]
 
 
 class Terminal:

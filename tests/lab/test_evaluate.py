@@ -5,7 +5,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from . import flakes
 from .console import PROGRAM, Answer
 from .flakes import GOOD, VERSIONS, flake, git, good, processes
 from .setup import ensure
+from .shell import wait_for
 
 pytestmark = pytest.mark.lab
 SUCCEEDED, FAILED, SOME_FAILED, CANCELLED = 0, 1, 4, 7
@@ -280,10 +280,10 @@ def test_an_evaluation_that_is_stopped_records_nothing_and_leaves_no_evaluator(h
     slow = "builtins.deepSeq (builtins.genList (x: builtins.foldl' (a: b: a + b) 0 (builtins.genList (y: y) 100000)) 100000) 1"
     flake(here.repository, {"amber": good("amber"), "zircon": slow})
     running = subprocess.Popen(here.argv("eval"), env=here.environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: evaluators(here))
+    wait_for("it evaluates", lambda: bool(evaluators(here)), 40)
     running.send_signal(how)
     running.wait(20)
-    wait_for(lambda: not evaluators(here))
+    wait_for("its evaluators have ended", lambda: not evaluators(here), 40)
     (operation,) = here.run("history", "--json").json
     assert operation["outcome"] == ("cancelled" if how == signal.SIGINT else "interrupted")
     assert "nothing was recorded" in operation["text"]
@@ -295,14 +295,6 @@ def test_an_evaluation_that_is_stopped_records_nothing_and_leaves_no_evaluator(h
 def evaluators(here: Workstation) -> Sequence[str]:
     done = subprocess.run(["pgrep", "-f", f"store {here.folder}/store.* eval "], capture_output=True, text=True, check=False)
     return done.stdout.split()
-
-
-def wait_for(what: object) -> None:
-    assert callable(what)
-    until = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.05)
 
 
 def test_a_warning_of_the_flake_is_shown(here: Workstation) -> None:
@@ -327,11 +319,11 @@ def test_watching_evaluates_again_when_a_file_or_the_revision_changes(here: Work
     )
 
     try:
-        wait_for(lambda: [one["outcome"] for one in here.run("history", "--json").json] == ["succeeded"])
+        wait_for("one is told", lambda: [one["outcome"] for one in here.run("history", "--json").json] == ["succeeded"], 40)
         flake(here.repository, {"amber": good("amber", "two")}, commit=False)
-        wait_for(lambda: len(here.run("deployments", "--json").json) == 2)
+        wait_for("both are evaluated", lambda: len(here.run("deployments", "--json").json) == 2, 40)
         git(here.repository, "-c", "user.name=lab", "-c", "user.email=l@x", "commit", "-q", "-a", "-m", "two")
-        wait_for(lambda: not here.run("deployments", "--json").json[0]["dirty"])
+        wait_for("it is clean", lambda: not here.run("deployments", "--json").json[0]["dirty"], 40)
     finally:
         running.send_signal(signal.SIGINT)
     assert running.wait(20) == 130

@@ -12,6 +12,8 @@ from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render.cells import Cell, Line, level_cell, line, outcome_cell
 
 READING = "  reading…"
+PAST = 3
+"""Operations that are told."""
 LOGGED = 3
 """Services whose log is asked for: the answer must come while the person looks."""
 
@@ -71,7 +73,7 @@ def _past(operations: Sequence[Operation] | None, now: float) -> Iterator[Line]:
     elif not operations:
         yield line(Cell("  nothing, as far as this workstation's journal knows", "dim"))
     else:
-        yield from (_done(one, now) for one in operations[:LOGGED])
+        yield from (_done(one, now) for one in operations[:PAST])
 
 
 def _done(one: Operation, now: float) -> Line:

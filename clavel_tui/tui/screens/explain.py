@@ -9,10 +9,9 @@ from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import UnitState
-from clavel_tui.tui.render.explain import explain_lines, unwell_services
+from clavel_tui.tui.render.explain import PAST, explain_lines, unwell_services
 from clavel_tui.tui.screens.reading import TextScreen
 
-PAST = 10
 LOG_TAIL = 8
 
 
