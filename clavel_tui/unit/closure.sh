@@ -5,9 +5,9 @@ tab=$(printf '\t')
 nix_store=$1
 shift
 command -v "$nix_store" >/dev/null || { echo "there is no $nix_store" >&2; exit 1; }
+closure_none=$("$nix_store" --check-validity --print-invalid "$@") || exit 1
 for closure_p; do
-    closure_none=$("$nix_store" --check-validity --print-invalid "$closure_p") || exit 1
-    [ -z "$closure_none" ] || { printf 'gone\t%s\n' "$closure_p"; continue; }
+    ! listed "$closure_p" "$closure_none" || { printf 'gone\t%s\n' "$closure_p"; continue; }
     printf 'closure\t%s\n' "$closure_p"
     closure_all=$("$nix_store" --query --requisites "$closure_p") || exit 1
     printf '%s\n' "$closure_all" | xargs "$nix_store" --query --size | sed "s/^/size$tab/"

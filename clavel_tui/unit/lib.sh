@@ -94,6 +94,25 @@ durable() { sync "$1" 2>/dev/null || sync; }
 
 newline='
 '
+# unlike_booted SYSTEM: its parts that are not those which this machine was booted with; none of what has no kernel, as a
+# container. One `ls` for all of them.
+unlike_booted() {
+    [ -L "$1/kernel" ] && [ -e "$root/run/booted-system" ] || return 0
+    unlike_b=$root/run/booted-system
+    unlike_l=$(ls -ld "$1/kernel" "$1/initrd" "$1/kernel-modules" "$unlike_b/kernel" "$unlike_b/initrd" "$unlike_b/kernel-modules" 2>/dev/null)
+    for unlike_p in kernel initrd kernel-modules; do
+        link_in "$unlike_l" "$1/$unlike_p"
+        unlike_t=$link
+        link_in "$unlike_l" "$unlike_b/$unlike_p"
+        [ "$unlike_t" = "$link" ] || printf '%s\n' "$unlike_p"
+    done
+}
+# link_in LINES PATH: where that link leads, in $link, by the lines of `ls -ld`; empty where it is none.
+link_in() {
+    link=${1#*" $2 -> "}
+    if [ "$link" = "$1" ]; then link=; else link=${link%%"$newline"*}; fi
+}
+
 # listed NAME LIST: it is one of the lines of LIST. holds NAME LIST: a line of LIST is something inside it.
 listed() { case "$newline$2$newline" in *"$newline$1$newline"*) return 0 ;; *) return 1 ;; esac; }
 holds() { case "$newline$2" in *"$newline$1/"*) return 0 ;; *) return 1 ;; esac; }

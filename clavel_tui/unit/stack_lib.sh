@@ -13,12 +13,14 @@ image_format='{{.ID}}	{{.Os}}/{{.Architecture}}	{{json .RepoTags}}	{{json .RepoD
 
 # container_lines [PROJECT]: every container of one Compose project, or of all; `compose run` ones left out.
 container_lines() {
-    container_ids=$(D ps -aq --no-trunc --filter "label=com.docker.compose.project${1:+=$1}" \
-        --filter label=com.docker.compose.oneoff=False) || return
-    [ -n "$container_ids" ] || return 0
+    container_i=$(container_ids "$@") || return
     # shellcheck disable=SC2086  # ids are hexadecimal
-    D inspect --type container --format "$container_format" $container_ids
+    [ -z "$container_i" ] || inspect_containers $container_i
 }
+container_ids() {
+    D ps -aq --no-trunc --filter "label=com.docker.compose.project${1:+=$1}" --filter label=com.docker.compose.oneoff=False
+}
+inspect_containers() { D inspect --type container --format "$container_format" "$@"; }
 
 # image_lines ID...: platform, tags and all RepoDigests. An image that is gone has no line.
 image_lines() {
@@ -115,12 +117,14 @@ files_sum() { tree_lines "$1" "$2" 2>/dev/null | sha256; }
 
 # project_of PATH: the project's name as Compose itself sees it there.
 project_of() {
-    po=$( (cd "$1" 2>/dev/null && D compose config 2>/dev/null) | sed -n 's/^name: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' | head -n 1)
+    po=$( (cd "$1" 2>/dev/null && D compose config 2>/dev/null) | project_in)
     # A file that somebody broke names none, but what was made of it still runs.
     [ -n "$po" ] || po=$(D ps -a --filter "label=com.docker.compose.project.working_dir=$1" \
         --format '{{.Label "com.docker.compose.project"}}' | head -n 1)
     printf '%s\n' "$po"
 }
+
+project_in() { sed -n 's/^name: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' | head -n 1; } # <what `compose config` prints
 
 slug() { # an image name takes no capitals and no dots in a row; the hash keeps two services apart
     slug_s=$(printf '%s' "$1" | tr 'ABCDEFGHIJKLMNOPQRSTUVWXYZ' 'abcdefghijklmnopqrstuvwxyz' | tr -c 'a-z0-9' '-')

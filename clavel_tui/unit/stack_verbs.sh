@@ -18,10 +18,10 @@ update() {
     needs_room "$state" "the disk of $state"
     know_names
     stage "$stage_in" keep || finish refused "the new files could not be put beside $path (is the disk full?): nothing was changed"
-    checked=$(compose_in "$new" config --quiet 2>&1) ||
+    checked=$(compose_in "$new" config 2>&1) ||
         refuse "Docker Compose refuses the files: $(printf '%s' "$checked" | tail -n 3 | tr '\n' ' ')"
     # Where no file names the project Compose takes the folder's name, and this one has a tail of ours.
-    as_project=$(project_of "$new")
+    as_project=$(printf '%s\n' "$checked" | project_in)
     as_project=${as_project%clavel-new}
     [ -z "$project" ] || [ ! -s "$before" ] || [ "$project" = "$as_project" ] ||
         refuse "the project's name would change from $project to $as_project: remove $stack first"

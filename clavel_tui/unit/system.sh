@@ -34,7 +34,7 @@ job_main() {
     # Roots first, then a second look: between the two nothing could be collected.
     { mkdir -p "$roots" "$system_dir" && root_path "$from" && root_path "$target" && root_path "$was_set"; } 2>/dev/null ||
         finish refused "$roots cannot be written: nothing was changed"
-    valid "$target" && { [ -z "$from" ] || valid "$from"; } || finish refused "a path went away while it was rooted: nothing was changed"
+    valid "$target" ${from:+"$from"} || finish refused "a path went away while it was rooted: nothing was changed"
     safe_point
     if [ "$mode" = boot ]; then boot_only; else activate; fi
 }
@@ -45,7 +45,7 @@ store_path() { # what a link means, as this unit names it; empty where there is 
     [ -e "$1" ] && store_path_p=$(cd "$1" && pwd -P) && printf '%s\n' "${store_path_p#"$root"}"
 }
 
-valid() { limit "$nix_s" nix-store --check-validity "$1" 2>/dev/null; }
+valid() { limit "$nix_s" nix-store --check-validity "$@" 2>/dev/null; }
 set_profile() { run limit "$nix_s" nix-env --profile "$profile" --set "$1"; }
 
 # guard: a system of the right kind, for this very machine, that could also be left again. Where a login without root's rights

@@ -9,11 +9,6 @@ now=$root/run/current-system
 if [ -s "$new/switch-inhibitors" ] && ! cmp -s "$new/switch-inhibitors" "$now/switch-inhibitors"; then
     head -n 20 "$new/switch-inhibitors" | sed "s/^/inhibitor$tab/"
 fi
-for part in kernel initrd kernel-modules; do
-    [ -L "$new/$part" ] || continue
-    there=$(ls -ld "$root/run/booted-system/$part" 2>/dev/null)
-    here=$(ls -ld "$new/$part")
-    [ "${here##* -> }" = "${there##* -> }" ] || printf 'due\t%s\n' "$part"
-done
+unlike_booted "$new" | sed "s/^/due$tab/"
 secrets_lacking "$path" "$@" | LC_ALL=C sort -u | sed "s/^/secret$tab/"
 exit 0

@@ -1,12 +1,17 @@
 """The script of the far side, run here: one round trip, each fragment with its own deadline."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import pytest
 
+from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.unit import Check, Unit
 from clavel_tui.probe import ask, probe, probe_query
+from clavel_tui.probe.parse import parse_frame
 from clavel_tui.remote.effects import Query
 from clavel_tui.remote.local import LocalRunner
 from clavel_tui.remote.secrets import Secrets
@@ -93,3 +98,119 @@ async def test_an_odd_state_folder_is_told(here: Target) -> None:
     seen = await probe(LocalRunner(Secrets()), UNIT, here)
     assert (seen.state, seen.born) == ("present", "b1")
     assert [(s.name, [r.id for r in s.releases]) for s in seen.stacks] == [("we b", ["r1"])]
+
+
+@pytest.fixture
+def pid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The pid file of a Docker daemon, below a root of its own."""
+    file = tmp_path / "root/run/docker.pid"
+    file.parent.mkdir(parents=True)
+    file.write_text("1")
+    monkeypatch.setenv("CLAVEL_ROOT", str(tmp_path / "root"))
+    return file
+
+
+@pytest.fixture
+def resident() -> Iterator[Callable[[Target], Callable[[], Facts]]]:
+    """Starts the script once, as over SSH, and asks it for one frame at each call."""
+    with ExitStack() as stack:
+
+        def started(target: Target) -> Callable[[], Facts]:
+            asked = probe_query(UNIT)
+            words = target.command(asked.text, asked.args, elevated=True)
+            process = stack.enter_context(Popen(words, stdin=PIPE, stdout=PIPE, text=True))
+            assert process.stdin
+            stack.callback(process.stdin.close)
+            return lambda: frame(process)
+
+        yield started
+
+
+def frame(process: Popen[str]) -> Facts:
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write("probe n\n")
+    process.stdin.flush()
+    lines = [process.stdout.readline()]
+    while lines[-1] != ">> n\n":
+        assert lines[-1], "it has ended"
+        lines.append(process.stdout.readline())
+    body = [line.removesuffix("\n") for line in lines[1:-1]]
+    return parse_frame("here", body, at=0, begun=0, whole=True, fragments=tuple(ask.FRAGMENTS))
+
+
+def test_versions_that_are_known_are_asked_again_when_their_files_changed(
+    here: Target, tools: Path, tmp_path: Path, pid: Path, resident: Callable[[Target], Callable[[], Facts]]
+) -> None:
+    """What they start takes longer than all else that is looked at, on the unit and in its Docker daemon."""
+    called, version = tmp_path / "called", tmp_path / "version"
+    version.write_text("29.0\n")
+    program(tools / "docker", f'echo "$1 $2" >>{called}\ncase $* in version*) cat {version} ;; *version*) echo 5.0 ;; esac')
+    program(tools / "nix", f"echo nix >>{called}\necho nix 2.8")
+    look = resident(here)
+    for _ in range(4):
+        seen = look()
+        assert (seen.docker, seen.compose, seen.nix) == ("29.0", "5.0", "nix 2.8")
+    called.unlink()
+    for _ in range(4):
+        seen = look()
+        assert (seen.docker, seen.compose, seen.nix) == ("29.0", "5.0", "nix 2.8")
+    assert {line for line in called.read_text().splitlines() if "version" in line or line == "nix"} == set()
+
+    version.write_text("30.0\n")
+    pid.write_text("a daemon of another version")
+    look()  # and behind it, when nobody waits, it is asked anew
+    assert look().docker == "30.0"
+    version.write_text("31.0\n")
+    pid.unlink()
+    look()
+    assert look().docker == "31.0"
+
+
+async def test_generations_and_what_differs_from_the_boot(here: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "root"
+    store, profiles, run = root / "nix/store", root / "nix/var/nix/profiles", root / "run"
+    for folder in (profiles, run, *(store / name for name in ("a-old", "b-new"))):
+        folder.mkdir(parents=True)
+    for name, initrd in (("a-old", "initrd-1"), ("b-new", "initrd-2")):
+        (store / name / "kernel").symlink_to("/nix/store/k-linux/bzImage")
+        (store / name / "initrd").symlink_to(f"/nix/store/{initrd}/initrd")
+    (run / "booted-system").symlink_to(store / "a-old")
+    (run / "current-system").symlink_to(store / "b-new")
+    for number, name in ((1, "a-old"), (12, "b-new")):
+        (profiles / f"system-{number}-link").symlink_to(store / name)
+    (profiles / "system-9-link").write_text("no link")
+    (profiles / "system").symlink_to("system-12-link")
+    monkeypatch.setenv("CLAVEL_ROOT", str(root))
+    seen = await probe(LocalRunner(Secrets()), UNIT, here)
+    assert seen.generations == ((1, "/nix/store/a-old"), (12, "/nix/store/b-new"))
+    assert (seen.current, seen.profile, seen.booted) == ("/nix/store/b-new", "/nix/store/b-new", "/nix/store/a-old")
+    assert seen.reboot_due == ("initrd",)
+
+
+async def test_a_compose_that_takes_its_time_is_no_missing_one(here: Target, tools: Path) -> None:
+    program(tools / "docker", "case $* in *compose\\ version*) sleep 3 && echo 5.0 ;; version*) echo 29.0 ;; esac")
+    seen = await probe(LocalRunner(Secrets()), UNIT, here)
+    assert (seen.docker, seen.compose, seen.silent) == ("29.0", "5.0", ())
+
+
+@pytest.mark.usefixtures("pid")
+def test_a_docker_that_stops_answering_is_noticed_though_its_version_is_known(
+    here: Target, tools: Path, tmp_path: Path, resident: Callable[[Target], Callable[[], Facts]]
+) -> None:
+    gone = tmp_path / "gone"
+    program(tools / "docker", f"[ ! -e {gone} ] || {{ echo 'no daemon' >&2; exit 1; }}\ncase $* in version*) echo 29.0 ;; esac")
+    look = resident(here)
+    assert [look().docker for _ in range(4)] == ["29.0"] * 4
+    gone.touch()
+    seen = look()
+    assert (seen.docker, seen.docker_error) == ("silent", "no daemon")
+    gone.unlink()
+    assert look().docker == "29.0"
+
+
+async def test_images_are_asked_for_where_there_may_be_releases(here: Target, tools: Path) -> None:
+    program(tools / "docker", "case $* in version*) echo 29.0 ;; image*) echo sha256:1 ;; esac")
+    assert (await probe(LocalRunner(Secrets()), UNIT, here)).image_ids == ()
+    (Path(here.state) / "stacks/web").mkdir(parents=True)
+    assert (await probe(LocalRunner(Secrets()), UNIT, here)).image_ids == ("sha256:1",)

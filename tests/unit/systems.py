@@ -22,7 +22,13 @@ TOOLS = ("mkfifo", "readlink", "uname")
 NIX_STORE = """\
 #!/bin/sh
 echo "nix-store $*" >>"$CLAVEL_ROOT/told"
-[ -e "$CLAVEL_ROOT$2" ] || { echo "error: path '$2' is not valid" >&2; exit 1; }
+shift
+for path; do
+    if [ -e "$CLAVEL_ROOT/collected" ] && grep -qx "$path" "$CLAVEL_ROOT/collected" || [ ! -e "$CLAVEL_ROOT$path" ]; then
+        echo "error: path '$path' is not valid" >&2
+        exit 1
+    fi
+done
 """
 NIX_ENV = """\
 #!/bin/sh

@@ -185,6 +185,12 @@ DEPLOYMENTS = (
         systems.test_both_paths_are_rooted_before_anything_runs,
     ),
     deployment(
+        "what could not be returned to is not looked for",
+        'valid "$target" ${from:+"$from"} ||',
+        'valid "$target" ||',
+        systems.test_what_runs_has_to_be_there_to_return_to,
+    ),
+    deployment(
         "what is returned to is read after the activation",
         '    back_rc=0\n    switch_back "$from" test',
         '    back_rc=0\n    from=$(store_path "$running")\n    switch_back "$from" test',

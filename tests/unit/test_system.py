@@ -52,6 +52,14 @@ def test_both_paths_are_rooted_before_anything_runs(plain: SystemUnit) -> None:
     assert (plain.root / "rooted").read_text().strip() == "2"
 
 
+def test_what_runs_has_to_be_there_to_return_to(plain: SystemUnit) -> None:
+    """Its files may still lie there where the store knows nothing of it: a repair would take them."""
+    (plain.root / "collected").write_text(f"/nix/store/{name('1')}\n")
+    seen = plain.deploy(plain.system("2"))
+    assert (seen.outcome, seen.result["text"]) == ("refused", "a path went away while it was rooted: nothing was changed")
+    assert (plain.told, plain.runs, plain.profile) == ([], "1", "1")
+
+
 def test_only_what_is_signed_where_that_is_asked_for(plain: SystemUnit) -> None:
     """As the helper asks; there is no `nix` here that would call anything signed, and what ran is known by its root."""
     assert plain.deploy(plain.system("2"), signed_only="1").outcome == "refused"

@@ -62,7 +62,7 @@ version_of() {
     eval "version_$version_n=\$version version_was_$version_n=\$version_now"
 }
 
-version_docker='' version_nix='' version_was_docker='' version_was_nix=''
+version_compose='' version_docker='' version_nix='' version_was_compose='' version_was_docker='' version_was_nix=''
 plugins=
 for plugins_d in "${HOME:-/root}/.docker" /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
     [ ! -e "$plugins_d/cli-plugins/docker-compose" ] || plugins="$plugins $plugins_d/cli-plugins/docker-compose"
@@ -70,13 +70,22 @@ done
 
 versions() { # versions FRAGMENT: those that it tells
     case $1 in
-    docker) version_of docker "$(command -v docker) $plugins" docker compose version --short && CLAVEL_COMPOSE=$version ;;
+    docker)
+        have docker || return 0
+        version_of compose "$(command -v docker) $plugins" docker compose version --short && CLAVEL_COMPOSE=$version
+        CLAVEL_DOCKER=
+        # The daemon's changes with its pid file; where there is none nothing would tell, and it is asked at each look.
+        if [ -e "$root/run/docker.pid" ]; then
+            version_of docker "$root/run/docker.pid" docker version --format '{{.Server.Version}}' && CLAVEL_DOCKER=$version
+        fi
+        ;;
     nixos) have nix && version_of nix "$(command -v nix)" nix --version && CLAVEL_NIX=$version ;;
     *) return 0 ;;
     esac
-    export CLAVEL_COMPOSE CLAVEL_NIX
+    export CLAVEL_COMPOSE CLAVEL_DOCKER CLAVEL_NIX
 }
 
+looks=0
 while IFS= read -r ask; do
     case $ask in
     "probe "*[!0-9a-z]*) continue ;;
@@ -105,6 +114,8 @@ $frag_text" clavel "$@" 2>/dev/null </dev/null
     done
     add ">> $nonce"
     show
-    # For the next time, when nobody waits: a fragment whose version is not known asks for it itself.
-    for name in $answered; do versions "$name"; done
+    # For the next time, when nobody waits: a fragment whose version is not known asks for it itself. Who looks only once or
+    # twice, as a command does, has no use for that.
+    looks=$((looks + 1))
+    [ "$looks" -lt 3 ] || for name in $answered; do versions "$name"; done
 done

@@ -6,23 +6,18 @@ link() { [ -e "$2" ] && link_to=$(cd "$2" && pwd -P) && printf '%s\t%s\n' "$1" "
 link current "$running"
 link booted "$root/run/booted-system"
 link profile "$profile"
-for g in "$profile"-*-link; do
-    [ -L "$g" ] || [ -e "$g" ] || continue
-    n=${g##*/"${profile##*/}"-}
-    to=$(ls -ld "$g")
-    to=${to##* -> }
+# One process for all of them: a unit may have hundreds.
+ls -ld "$profile"-*-link 2>/dev/null | while IFS= read -r g; do
+    case $g in *' -> '*) ;; *) continue ;; esac
+    to=${g##* -> }
+    n=${g% -> *}
+    n=${n##*/"${profile##*/}"-}
     printf 'generation\t%s\t%s\n' "${n%-link}" "${to#"$root"}"
 done
 for r in "$roots"/*; do
     [ -e "$r" ] && printf 'root\t/nix/store/%s\n' "${r##*/}"
 done
-for part in kernel initrd kernel-modules; do
-    [ -L "$root/run/booted-system/$part" ] || continue
-    [ "$running" = "$root/run/current-system" ] || break # the kernel is the host's
-    now=$(ls -ld "$running/$part" 2>/dev/null)
-    booted=$(ls -ld "$root/run/booted-system/$part")
-    [ "${now##* -> }" = "${booted##* -> }" ] || printf 'due\t%s\n' "$part"
-done
+[ "$running" != "$root/run/current-system" ] || unlike_booted "$running" | sed "s/^/due$tab/" # else the kernel is the host's
 # Last, and for less than the fragment's own time: the first `nix` after a boot, read from an SD card, costs its version only.
 if have nix; then printf 'nix\t%s\n' "${CLAVEL_NIX:-$(limit 2 nix --version 2>/dev/null)}"; fi
 exit 0
