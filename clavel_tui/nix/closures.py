@@ -28,7 +28,8 @@ async def closures(runner: QueryRunner, target: Target, paths: Sequence[str], ni
     query = Query.script("closure", script("lib.sh") + script("closure.sh"), nix_store, *paths, timeout=CLOSURE_S)
     result = await runner.query(target, query, lines.append)
     if result.code:
-        raise RemoteError("nix", f"{target.name} cannot tell its closures: {clean(result.err.strip()) or 'nix-store failed'}")
+        why = clean(result.err.strip()) or "nix-store failed"
+        raise RemoteError("nix", f"{target.name} cannot tell its closures: {why}", "does its nix-daemon run?")
     return parse_closures(lines)
 
 

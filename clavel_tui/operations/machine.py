@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from clavel_tui.domain.errors import RefusedError, UnitError
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Origin, Plan, Request, Verb
 from clavel_tui.domain.rollout import ills
 from clavel_tui.domain.system import base
 from clavel_tui.domain.text import clean, size
 from clavel_tui.domain.unit import Unit
+from clavel_tui.operations.fit import busy, looked, unread
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.bundle import Bundle, assignments
@@ -31,15 +32,9 @@ class MachinePlanner:
 
     async def plan(self, request: Request, unit: Unit, title: str) -> Plan:
         """Raises RefusedError, UnitError or RemoteError where there is nothing to plan."""
-        facts = await self._watch.look(unit)
-        if facts is None:
-            state = self._watch.state(unit)
-            raise UnitError("unreachable", state.trouble, state.hint)
-        if "state" in facts.silent or facts.state == "unreadable":
-            text = f"{unit.state} on {unit.name} cannot be read: root's rights are needed"
-            raise RefusedError(text, 'say elevate = "sudo" in unit.toml')
-        if running := next((job for job in facts.jobs if not job.dead), None):
-            raise RefusedError(f"another operation runs on {unit.name}: {running.owner or running.id}", "wait until it has ended")
+        facts = await looked(self._watch, unit)
+        if unfit := unread(facts, unit) or busy(facts, unit):
+            raise unfit
         plan = Plan(request=request, title=title, born=facts.born)
         return self._reboot(plan, unit, facts) if request.verb is Verb.REBOOT else await self._collect(plan, unit, facts)
 

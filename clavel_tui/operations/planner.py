@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from clavel_tui.compose import ask, preview
-from clavel_tui.domain.errors import ClavelError, RefusedError, UnitError
+from clavel_tui.domain.errors import ClavelError, RefusedError
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.release import Release
@@ -15,6 +15,7 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.unit import Stack, Unit
 from clavel_tui.fleet.state import AWAY, UnitState
 from clavel_tui.inventory import files_sum, stack_files
+from clavel_tui.operations.fit import looked, unread
 from clavel_tui.operations.machine import VERBS as MACHINE_VERBS
 from clavel_tui.operations.machine import MachinePlanner
 from clavel_tui.operations.parts import Parts, unit_error
@@ -102,10 +103,7 @@ class Planner:
 
     async def _facts(self, unit: Unit) -> Facts:
         """Fresh: a plan on stale facts would be refused under the lock anyway."""
-        facts = await self._watch.look(unit)
-        if facts is None:
-            state = self._watch.state(unit)
-            raise UnitError("unreachable", state.trouble, state.hint)
+        facts = await looked(self._watch, unit)
         if facts.docker == "missing":
             raise RefusedError(f"Docker is not installed on {unit.name}", "install docker and its compose plug-in there")
         if "docker" in facts.silent or facts.docker == "silent":
@@ -115,11 +113,8 @@ class Planner:
             )
         if not facts.compose:
             raise RefusedError(f"Docker Compose v2 is not installed on {unit.name}", "install the compose plug-in there")
-        if "state" in facts.silent or facts.state == "unreadable":
-            raise RefusedError(
-                f"{unit.state} on {unit.name} cannot be read: root's rights are needed",
-                'say elevate = "sudo" in unit.toml',
-            )
+        if unfit := unread(facts, unit):
+            raise unfit
         return facts
 
     async def _update(self, plan: Plan, stack: Stack, view: StackView, target: Target, seen: ask.Inspection) -> Plan:

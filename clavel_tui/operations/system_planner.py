@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clavel_tui.domain.agent import AgentState, Phase
 from clavel_tui.domain.closure import PATH, Closure, compare
 from clavel_tui.domain.deployment import Recorded, Template
-from clavel_tui.domain.errors import RefusedError, UnitError
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.operation import Plan, Request, Verb
 from clavel_tui.domain.system import BuildOn, Delivery, Mode, SystemPlan, base, last_good
@@ -17,6 +17,7 @@ from clavel_tui.nix import builders, substitute, system_look
 from clavel_tui.nix.closures import absent, closures
 from clavel_tui.nix.here import nix_store, workstation
 from clavel_tui.nix.workshop import store_url
+from clavel_tui.operations.fit import busy, looked, unread
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.watch import Watch
 from clavel_tui.remote.errors import RemoteError
@@ -60,7 +61,7 @@ class SystemPlanner:
             raise RefusedError(f"{unit.name} is a {unit.type.value} unit: it has no system to deploy, only stacks")
         if unit.type is not UnitType.NIXOS and request.mode is not Mode.SWITCH:
             raise RefusedError(f"a {unit.type.value} unit knows no mode {request.mode.value}: it can only activate")
-        facts = await self._facts(unit)
+        facts = await self._facts(request, unit)
         wanted = self._for_this_unit(await self._wanted(request, unit, facts), unit)
         target = self._parts.target(unit)
         system = SystemPlan(
@@ -91,19 +92,14 @@ class SystemPlanner:
             notes=(*_notes(system, unit, facts), *_undone(wanted, self._watch.state(unit).agent, unit)),
         )
 
-    async def _facts(self, unit: Unit) -> Facts:
-        facts = await self._watch.look(unit)
-        if facts is None:
-            state = self._watch.state(unit)
-            raise UnitError("unreachable", state.trouble, state.hint)
-        if "nixos" in facts.silent or not (facts.current or unit.activates_itself):
-            raise RefusedError(f"{unit.name} has no /run/current-system: it does not run a {unit.type.value} system")
-        if "state" in facts.silent or facts.state == "unreadable":
-            text = f"{unit.state} on {unit.name} cannot be read: root's rights are needed"
-            raise RefusedError(text, 'say elevate = "sudo" in unit.toml')
-        if running := next((job for job in facts.jobs if not job.dead), None):
-            text = f"another operation runs on {unit.name}: {running.owner or running.id}"
-            raise RefusedError(text, "wait until it has ended")
+    async def _facts(self, request: Request, unit: Unit) -> Facts:
+        """A moment old where it is planned once more behind its copy. What was good last, and why not, is always looked at."""
+        recent = self._watch.recent(unit) if request.verb is not Verb.ROLLBACK else None
+        if recent and not _unfit(recent, unit):
+            return recent
+        facts = await looked(self._watch, unit)
+        if unfit := _unfit(facts, unit):
+            raise unfit
         return facts
 
     async def _wanted(self, request: Request, unit: Unit, facts: Facts) -> Wanted:
@@ -208,9 +204,10 @@ class SystemPlanner:
 
     async def _there(self, target: Target, paths: set[str]) -> dict[str, Closure]:
         """The closures of those that are valid there. What a path needs never changes, so that it is asked only once."""
-        valid = paths - await absent(self._parts.runner, target, paths)
-        found = {path: self._known[path] for path in valid if path in self._known}
-        if unknown := sorted(valid - found.keys()):
+        known = {path: self._known[path] for path in paths if path in self._known}
+        gone = await absent(self._parts.runner, target, known) if known else frozenset()
+        found = {path: closure for path, closure in known.items() if path not in gone}
+        if unknown := sorted(paths - known.keys()):
             found |= await closures(self._parts.runner, target, unknown)
             self._remember(found)
         return found
@@ -220,6 +217,13 @@ class SystemPlanner:
             self._known[path] = closure
             if len(self._known) > CLOSURES_KEPT:
                 self._known.pop(next(iter(self._known)))
+
+
+def _unfit(facts: Facts, unit: Unit) -> RefusedError | None:
+    """Why nothing can be planned for a unit that was seen so."""
+    if "nixos" in facts.silent or not (facts.current or unit.activates_itself):
+        return RefusedError(f"{unit.name} has no /run/current-system: it does not run a {unit.type.value} system")
+    return unread(facts, unit) or busy(facts, unit)
 
 
 def _good(unit: Unit, facts: Facts, recorded: list[Recorded]) -> Wanted:

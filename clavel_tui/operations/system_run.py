@@ -71,7 +71,9 @@ class SystemRun:
         """Looked at anew: between preview and now somebody may have built, copied or collected it."""
         self._parts.checkpoint("begun")
         path, target = self._system.nar_id, self._parts.target(self._unit)
-        if not await absent(self._parts.runner, target, [path]):
+        # And to copy what is there by now changes nothing.
+        known_away = self._parts.workshop is not None and self._system.away and not self._system.build
+        if not known_away and not await absent(self._parts.runner, target, [path]):
             return
         workshop = self._parts.workshop
         if workshop is None:
@@ -83,6 +85,8 @@ class SystemRun:
                 self._parts.checkpoint("copied")
                 return
             if not await self._here(path):
+                if known_away and not await absent(self._parts.runner, target, [path]):
+                    return  # somebody else has copied it meanwhile, and here it was collected as garbage
                 if self._system.build_on is BuildOn.UNIT:
                     await self._build_there(workshop, target)
                     return

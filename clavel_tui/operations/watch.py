@@ -23,6 +23,8 @@ from clavel_tui.remote.errors import RemoteError
 
 TOLD_S = 660.0
 """For so long an agent's own word counts where its unit cannot be reached: it looks every five minutes."""
+RECENT_S = 5.0
+"""So old may be what a deployment is planned by: its job looks again under the lock, and refuses where something else runs."""
 TOGETHER_S = 60.0
 """Facts that are older than the known ones by more are no late look: then the clock was set back."""
 
@@ -43,6 +45,7 @@ class Watch:
         self._facts: dict[str, Facts | None] = {}
         self._trouble: dict[str, Trouble] = {}
         self._looking: set[str] = set()
+        self._seen: dict[str, Facts] = {}
         self._states: dict[str, UnitState] = {}
         self._probes = asyncio.Semaphore(64)
         self.changed = asyncio.Event()
@@ -135,17 +138,27 @@ class Watch:
             await self._read_files(unit)
         except RemoteError as error:
             trouble = Trouble(error.text, error.hint, error.kind)
+            self._seen.pop(unit.name, None)
         finally:
             self._looking.discard(unit.name)
         if trouble.text and self._parts.clock.wall() - self._told.get(unit.name, 0.0) < TOLD_S:
             self._forget_state(unit)
             return None  # it cannot be reached from here, and its agent says how it is
         await self._keep(unit, facts, trouble)
+        if facts and self._facts[unit.name] is facts:
+            self._seen[unit.name] = facts
         return facts
+
+    def recent(self, unit: Unit) -> Facts | None:
+        """What was seen from here a moment ago, if it was."""
+        seen = self._seen.get(unit.name)
+        age = self._parts.clock.wall() - seen.at if seen else RECENT_S
+        return seen if seen and age >= 0 and age + seen.took < RECENT_S else None
 
     async def learn(self, unit: Unit, facts: Facts) -> None:
         """What somebody else saw of it."""
         self._told[unit.name] = self._parts.clock.wall()
+        self._seen.pop(unit.name, None)
         await self._read_files(unit)
         await self._keep(unit, facts, Trouble())
 

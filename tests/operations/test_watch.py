@@ -10,7 +10,7 @@ from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.unit import Fleet
 from clavel_tui.operations import watch
 from clavel_tui.operations.parts import Clock, Parts
-from clavel_tui.operations.watch import TOLD_S, Watch
+from clavel_tui.operations.watch import RECENT_S, TOLD_S, Watch
 from clavel_tui.remote.errors import RemoteError
 from tests.domain.build import facts, unit
 
@@ -54,6 +54,32 @@ async def test_a_look_that_began_before_and_ends_behind_changes_nothing(
     assert state.facts
     assert state.facts.kernel == kernel
     assert not state.looking
+
+
+async def test_what_is_recent_was_seen_from_here_a_moment_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, down = [1000.0], False
+
+    async def probe(*_: object) -> Facts:
+        if down:
+            raise RemoteError("unreachable", "no way there")
+        return facts(at=now[0]).model_copy(update={"took": 1.0})
+
+    monkeypatch.setattr(watch, "probe", probe)
+    seen = watching(lambda: now[0])
+    await seen.learn(unit(), facts(at=now[0]))
+    assert seen.recent(unit()) is None  # somebody else's word
+    looked = await seen.look(unit())
+    assert seen.recent(unit()) is looked
+    now[0] += RECENT_S - 1.1
+    assert seen.recent(unit()) is looked
+    now[0] += 0.2  # a second it took until it was said
+    assert seen.recent(unit()) is None
+    now[0] = 900.0  # the clock was set back
+    assert seen.recent(unit()) is None
+    assert await seen.look(unit()) is seen.recent(unit())
+    down = True
+    assert await seen.look(unit()) is None
+    assert seen.recent(unit()) is None
 
 
 async def test_what_an_agent_has_told_counts_where_its_unit_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
