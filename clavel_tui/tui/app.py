@@ -8,7 +8,6 @@ import contextlib
 from textual import on, work
 from textual.screen import Screen
 
-from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.fleet.state import FleetState
@@ -16,10 +15,13 @@ from clavel_tui.tui.changing import ChangingConsole
 from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import line
 from clavel_tui.tui.screens.dialogs import ConfirmScreen, Preview
+from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.explain import ExplainScreen
+from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.palette import PaletteScreen
-from clavel_tui.tui.screens.reading import LogScreen, TextScreen, help_lines
+from clavel_tui.tui.screens.reading import HelpScreen, LogScreen, ReadingScreen, help_lines
+from clavel_tui.tui.screens.stacks import StacksScreen
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tour import DONE, OVER
 
@@ -43,12 +45,21 @@ class ClavelApp(ChangingConsole):
             self.push_screen(LogScreen(self._client, unit.unit.name, stack, services))
 
     def do_explain(self) -> None:
-        """`x`."""
+        """`x`; once more, and it is left."""
         client, (unit, _) = self._client, self._selected
+        if self._left(ExplainScreen):
+            return
         if client is None or unit is None:
             self.notify("no unit is selected", severity="warning")
             return
         self.push_screen(ExplainScreen(client, unit, self._now))
+
+    def _left(self, kind: type[ReadingScreen]) -> bool:
+        """Leaves the help or an explanation; whether it was of that kind. Of these one is open at a time."""
+        shown = self.screen
+        if isinstance(shown, (ExplainScreen, HelpScreen)):
+            shown.action_leave()
+        return isinstance(shown, kind)
 
     def do_copy(self) -> None:
         """`y`: by OSC 52, so that it reaches the clipboard of the terminal that one sits at."""
@@ -68,7 +79,7 @@ class ClavelApp(ChangingConsole):
         """`:`."""
         ident = await self.push_screen_wait(PaletteScreen(self.keys, self.disabled_reason))
         if ident:
-            self.action_command(ident)
+            await self.action_command(ident)
 
     def do_filter(self) -> None:
         """`/`."""
@@ -82,49 +93,38 @@ class ClavelApp(ChangingConsole):
             await self._client.refresh()
 
     def do_fleet(self) -> None:
-        """`1`, also typed before another mode is there."""
-        self.workers.cancel_group(self, "mode")
+        """`1`."""
         while self.screen is not self._fleet:
             self.pop_screen()
 
     def do_deployments(self) -> None:
         """`2`."""
-        self._open_mode("deployments")
+        self._open_mode(DeploymentsScreen(self._now))
 
     def do_stacks(self) -> None:
         """`3`."""
-        self._open_mode("stacks")
+        self._open_mode(StacksScreen())
 
     def do_history(self) -> None:
         """`5`."""
-        self._open_mode("history")
+        self._open_mode(HistoryScreen())
 
     def do_sources(self) -> None:
         """`6`."""
-        self._open_mode("sources")
+        self._open_mode(SourcesScreen(self._now))
 
-    @work(group="mode", exclusive=True)
-    async def _open_mode(self, ident: str) -> None:
-        mode = self._numbered[ident]
-        if self._client and self._state and self.screen is not mode:
-            try:
-                await mode.reload(self._client, self._state)
-            except ClavelError as error:
-                self.notify(error.text, severity="error", markup=False)
-                return
-            if self.screen.is_modal:
-                return  # a dialog came up meanwhile: what it asks comes first
-            while self.screen is not self._fleet:
-                self.pop_screen()
-            await self.push_screen(mode)
+    def _open_mode(self, mode: ModeScreen) -> None:
+        """There at once, and read behind: what is typed behind the key is the mode's, however slow the line is."""
+        if self._client and self._state and type(self.screen) is not type(mode):
+            self.do_fleet()
+            self.push_screen(mode)
+            self._stale = True
+            self._reloading = self._reload()
 
     @on(Listing.Chosen, "#mode")
-    async def _mode_chosen(self, message: Listing.Chosen) -> None:
+    def _mode_chosen(self, message: Listing.Chosen) -> None:
         if self._client and isinstance(self.screen, ModeScreen):
-            try:
-                await self.screen.open(self._client, message.key)
-            except ClavelError as error:
-                self.notify(error.text, severity="error", markup=False)
+            self.screen.open(self._client, message.key)
 
     @on(OpenRollout)
     def _open_rollout(self, message: OpenRollout) -> None:
@@ -135,8 +135,9 @@ class ClavelApp(ChangingConsole):
         self.tour_step = 0 if self.tour_step > DONE else OVER
 
     def do_help(self) -> None:
-        """`?`."""
-        self.push_screen(TextScreen("Help", help_lines()))
+        """`?`; once more, and it is left."""
+        if not self._left(HelpScreen):
+            self.push_screen(HelpScreen("Help", help_lines()))
 
     @work(group="dialog", exclusive=True)
     async def do_quit(self) -> None:

@@ -25,7 +25,8 @@ from clavel_tui.tui.render.plan import plan_lines
 from clavel_tui.tui.render.rollout import rollout_lines
 from clavel_tui.tui.render.systems import SYSTEM
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
-from clavel_tui.tui.screens.evaluated import SourcesScreen
+from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
+from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
 
 
@@ -95,7 +96,7 @@ class ChangingConsole(Console):
             return
         unit, _ = self._selected
         if unit:
-            said = self._deployments.key if self.screen is self._deployments else ""
+            said = self._mode.key if isinstance(self._mode, DeploymentsScreen) else ""
             await self._confirm(Request(unit=unit.unit.name, stack="", verb=Verb.DEPLOY, release=said))
 
     @work(group="dialog", exclusive=True)
@@ -271,7 +272,7 @@ class ChangingConsole(Console):
     @work(group="dialog", exclusive=True)
     async def do_undo(self) -> None:
         """`z` on an operation of the history: back to what ran before it."""
-        operation = self._history.chosen if self.screen is self._history else None
+        operation = self._mode.chosen if isinstance(self._mode, HistoryScreen) else None
         if operation is None or not operation.came_from:
             self.notify("select an operation of the history (5) that changed a stack or a system", severity="warning")
             return

@@ -33,9 +33,8 @@ from clavel_tui.tui.questions import Questions
 from clavel_tui.tui.render.fleet import UNIT_COLUMNS
 from clavel_tui.tui.render.rollout import open_rollouts
 from clavel_tui.tui.screens.dialogs import ChooseScreen
-from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
+from clavel_tui.tui.screens.evaluated import DeploymentsScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
-from clavel_tui.tui.screens.history import HistoryScreen
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
 from clavel_tui.tui.screens.stacks import StacksScreen
@@ -102,15 +101,6 @@ class Console(App[None]):
         self._client: FleetClient | None = None
         self._state: FleetState | None = None
         self._fleet = FleetScreen(name, now)
-        self._history = HistoryScreen()
-        self._stacks = StacksScreen()
-        self._deployments = DeploymentsScreen(now)
-        self._numbered: dict[str, ModeScreen] = {
-            "deployments": self._deployments,
-            "stacks": self._stacks,
-            "history": self._history,
-            "sources": SourcesScreen(now),
-        }
         for known in themes.THEMES:
             self.register_theme(known)
         self.theme = themes.first(dict(os.environ), theme)
@@ -169,13 +159,16 @@ class Console(App[None]):
             if not (self._reloading and self._reloading.is_running):
                 self._reloading = self._reload()
 
-    @work(group="reload")
+    @work(group="reload", exclusive=True)
     async def _reload(self) -> None:
         """Beside the keys: over a slow line it takes its time. What came meanwhile is read behind it."""
         while self._stale and self._client and self._state and isinstance(self.screen, ModeScreen):
-            self._stale = False
-            with contextlib.suppress(ClavelError):  # a claveld that is away: what is shown stays
-                await self.screen.reload(self._client, self._state)
+            self._stale, mode = False, self.screen
+            try:
+                await mode.reload(self._client, self._state)
+            except ClavelError as error:  # a claveld that is away: what was read before stays
+                if mode.unread(error.text):
+                    self.notify(error.text, severity="error", markup=False)
 
     def _keep_frame(self) -> None:
         """For the next start's first paint; not at every change, since eight hundred units change all the time."""
@@ -212,7 +205,7 @@ class Console(App[None]):
             return not isinstance(self.focused, Input)
         return super().check_action(action, parameters)
 
-    def action_command(self, ident: str) -> None:
+    async def action_command(self, ident: str) -> None:
         """Every key comes here: a command that cannot be used now says why. Once a dialog is up, keys are its."""
         if self.screen.is_modal:
             return
@@ -226,6 +219,8 @@ class Console(App[None]):
             for listing in self.screen.query(Listing):
                 listing.stay()
         getattr(self, f"do_{ident}")()
+        # What it begins as a worker sees what is selected now, and not what the next key makes of it.
+        await asyncio.sleep(0)
 
     def disabled_reason(self, ident: str) -> str:
         """Why a command cannot be used now; empty where it can."""
@@ -264,18 +259,23 @@ class Console(App[None]):
         return set(listing.marks) if listing else set()
 
     @property
+    def _mode(self) -> ModeScreen | None:
+        """The mode that is open, also below what was opened from it; None where that is the fleet."""
+        return next((screen for screen in self.screen_stack if isinstance(screen, ModeScreen)), None)
+
+    @property
     def _marking(self) -> Listing | None:
-        if self.screen is self._deployments:  # what is marked elsewhere is out of sight
+        if isinstance(self._mode, DeploymentsScreen):  # what is marked elsewhere is out of sight
             return None
-        return self._stacks.marking if self.screen is self._stacks else self._fleet.marking
+        return self._mode.marking if isinstance(self._mode, StacksScreen) else self._fleet.marking
 
     @property
     def _selected(self) -> tuple[UnitState | None, str | None]:
         """The unit that keys are about, and the stack where one is under the cursor."""
-        if self.screen is self._stacks:
-            return self._stacks.chosen
-        if self.screen is self._deployments and self._state:
-            return self._state.unit(self._deployments.key.partition("@")[0]), None
+        if isinstance(self._mode, StacksScreen):
+            return self._mode.chosen
+        if isinstance(self._mode, DeploymentsScreen) and self._state:
+            return self._state.unit(self._mode.key.partition("@")[0]), None
         return self._fleet.chosen, self._fleet.chosen_stack
 
     async def _choose_stack(self, unit: UnitState, said: str | None, what: str) -> str | None:

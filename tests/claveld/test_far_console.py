@@ -22,6 +22,7 @@ from clavel_tui.domain.system import SystemRecord
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.console import Ask
 from clavel_tui.tui.screens.history import HistoryScreen
+from clavel_tui.tui.widgets.listing import Listing
 from tests.history.test_deployments import path
 from tests.tui.test_keys import settle
 from tests.tui.test_modes import seen
@@ -100,7 +101,8 @@ async def test_a_mode_that_cannot_be_read_says_why_and_what_was_read_stays(serve
         assert "amber@" in seen(app)
         await pilot.press("1", "5")
         await settle(pilot)
-        assert not isinstance(app.screen, HistoryScreen)
+        assert isinstance(app.screen, HistoryScreen)
+        assert "cannot be reached" in app.screen.query_one(Listing).render_line(1).text
 
 
 async def test_three_keys_bring_a_unit_back(served: Served, app: ClavelApp) -> None:

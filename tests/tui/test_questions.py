@@ -11,7 +11,7 @@ from clavel_tui.tui.screens.dialogs import ConfirmScreen, SecretScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
-from tests.tui.test_keys import settle
+from tests.tui.test_keys import settle, toasts, until
 
 
 def shown(app: ClavelApp) -> str:
@@ -57,7 +57,7 @@ async def test_nobody_is_there(console: MakeApp) -> None:
         while not asked.done():
             await pilot.pause(0.05)
         assert asked.result() is None
-        assert [one.message for one in app._notifications] == ["sudo password on h1: nobody answered for 0 s"]
+        await until(pilot, lambda: "sudo password on h1: nobody answered for 0 s" in toasts(app))
         assert isinstance(app.screen, FleetScreen)
 
 

@@ -36,7 +36,7 @@ class DeploymentsScreen(ModeScreen):
         """The store path."""
         return next((one.deployment.nar_id for one in self._recorded if one.short == self.key), "")
 
-    async def open(self, client: FleetClient, key: str) -> None:
+    def open(self, client: FleetClient, key: str) -> None:
         """One Deployment, and how it differs from the one before it."""
         ours = [one for one in self._recorded if one.deployment.name == key.partition("@")[0]]
         index = next((n for n, one in enumerate(ours) if one.short == key), None)
@@ -62,7 +62,7 @@ class SourcesScreen(ModeScreen):
         self._sources = {one.source.name: one for one in await client.sources()}
         self.show([render.source_row(one, self._now()) for one in self._sources.values()])
 
-    async def open(self, client: FleetClient, key: str) -> None:
+    def open(self, client: FleetClient, key: str) -> None:
         """Attribute by attribute: a closure, or why there is none."""
         if source := self._sources.get(key):
             self.app.push_screen(TextScreen(f"Source {key}", render.source_lines(source, self._now())))

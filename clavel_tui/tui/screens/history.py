@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, Verb
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.messages import OpenRollout
+from clavel_tui.tui.render.cells import Cell, line
 from clavel_tui.tui.render.operations import HISTORY_COLUMNS, history_row, operation_lines
-from clavel_tui.tui.screens.mode import ModeScreen
+from clavel_tui.tui.screens.mode import READING, ModeScreen
 from clavel_tui.tui.screens.reading import TextScreen
 
 
@@ -33,10 +35,30 @@ class HistoryScreen(ModeScreen):
         """The operation under the cursor."""
         return self._operations.get(self.key)
 
-    async def open(self, client: FleetClient, key: str) -> None:
+    def open(self, client: FleetClient, key: str) -> None:
         """One operation's events."""
         if (operation := self._operations.get(key)) and operation.request.verb is Verb.ROLLOUT:
             self.post_message(OpenRollout(operation.id))
         elif operation:
-            events = await client.operation_events(operation.id)
-            self.app.push_screen(TextScreen("One operation", operation_lines(operation, events)))
+            self.app.push_screen(OperationScreen(client, operation))
+
+
+class OperationScreen(TextScreen):
+    """What is known of it is there at once, what was journalled comes behind, however slow the line is."""
+
+    def __init__(self, client: FleetClient, operation: Operation) -> None:
+        super().__init__("One operation", [*operation_lines(operation, ()), line(Cell(READING, "dim"))])
+        self._client = client
+        self._operation = operation
+
+    def on_mount(self) -> None:
+        """Opened before anything is read: what is typed behind the key is this screen's."""
+        self.run_worker(self._read(), exclusive=True)
+
+    async def _read(self) -> None:
+        try:
+            events = await self._client.operation_events(self._operation.id)
+        except ClavelError as error:
+            self.show([*operation_lines(self._operation, ()), line(Cell(error.text, "bad"))])
+        else:
+            self.show(operation_lines(self._operation, events))

@@ -16,6 +16,8 @@ from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tabs import Tabs
 
+READING = "reading…"
+
 
 class ModeScreen(BadgedScreen):
     """A list over the whole fleet."""
@@ -29,23 +31,35 @@ class ModeScreen(BadgedScreen):
     def __init__(self) -> None:
         super().__init__()
         self._rows: Sequence[Row] = ()
+        self._empty = READING
 
     def compose(self) -> ComposeResult:
         """Modes, list, footer."""
         yield Tabs(self.IDENT)
-        yield Listing(self.COLUMNS, empty=self.EMPTY, markable=self.MARKABLE, id="mode")
+        yield Listing(self.COLUMNS, empty=self._empty, markable=self.MARKABLE, id="mode")
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
         """Keys go to the list."""
         self.query_one(Listing).focus()
-        self.show(self._rows)
+        self._fill()
 
     def show(self, rows: Sequence[Row]) -> None:
         """Keys and snapshots come also while the screen is being put up or taken down: then there is no list."""
-        self._rows = rows
+        self._rows, self._empty = rows, self.EMPTY
+        self._fill()
+
+    def unread(self, why: str) -> bool:
+        """It cannot be read: said where nothing was read before."""
+        if first := self._empty == READING:
+            self._empty = why
+            self._fill()
+        return first
+
+    def _fill(self) -> None:
         for listing in self.query(Listing):
-            listing.show(rows)
+            listing.set_empty(self._empty)
+            listing.show(self._rows)
 
     @property
     def marking(self) -> Listing | None:
@@ -66,6 +80,6 @@ class ModeScreen(BadgedScreen):
         """What is known now."""
         raise NotImplementedError
 
-    async def open(self, client: FleetClient, key: str) -> None:
+    def open(self, client: FleetClient, key: str) -> None:
         """Enter on a row."""
         raise NotImplementedError

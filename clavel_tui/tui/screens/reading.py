@@ -56,6 +56,10 @@ class TextScreen(ReadingScreen):
             shown.show(lines)
 
 
+class HelpScreen(TextScreen):
+    """All keys."""
+
+
 def help_lines() -> list[Line]:
     """All keys, from the command table."""
     rows = [

@@ -34,7 +34,7 @@ class StacksScreen(ModeScreen):
         name, _, stack = self.key.partition("/")
         return (self._state.unit(name) if self._state else None), stack or None
 
-    async def open(self, client: FleetClient, key: str) -> None:
+    def open(self, client: FleetClient, key: str) -> None:
         """Its services and releases."""
         unit, stack = self.chosen
         view = unit.stack(stack) if unit and stack else None
