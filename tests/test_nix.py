@@ -43,3 +43,20 @@ def test_launchd_starts_the_agent_again_and_leaves_its_jobs_alone() -> None:
     assert said["KeepAlive"]
     assert said["AbandonProcessGroup"]
     assert "AbandonProcessGroup = true" in (NIX / "modules/clavel-agent-darwin.nix").read_text()
+
+
+def test_launchd_runs_claveld_as_a_user_of_its_own() -> None:
+    said = plistlib.loads((NIX / "units/org.clavel.claveld.plist").read_bytes())
+    assert said["ProgramArguments"][1:] == ["serve"]
+    module = (NIX / "modules/claveld-darwin.nix").read_text()
+    for key in ("UserName", "Umask", "ExitTimeOut", "KeepAlive", "RunAtLoad", "StandardErrorPath", "StandardOutPath"):
+        value = str(said[key]).lower() if isinstance(said[key], bool) else str(said[key])
+        assert re.search(rf'^ +{key} = "?{re.escape(value)}"?;', module, re.MULTILINE), key
+    assert said["SoftResourceLimits"] == said["HardResourceLimits"] == {"NumberOfFiles": int(unit("claveld")["LimitNOFILE"])}
+    assert said["Umask"] == int(unit("claveld")["UMask"], 8)
+
+
+@pytest.mark.parametrize("option", ["fleet", "listen", "plainHttp", "tlsCertificate", "tlsKey", "nats"])
+def test_both_modules_of_claveld_have_its_options(option: str) -> None:
+    for name in ("claveld", "claveld-darwin"):
+        assert re.search(rf"^ +{option} = lib.mkOption", (NIX / "modules" / f"{name}.nix").read_text(), re.MULTILINE), name

@@ -14,6 +14,7 @@ _PLACE = re.compile(r"^\s*at (?P<place>\S+:\d+:\d+):?\s*$")
 _STORE = re.compile(r"\S*/nix/store/[a-z0-9]{32}-source/")
 _WARNING = re.compile(r"^(?:trace: )?(?:evaluation )?warning: +(?P<text>.*)$")
 TEXT_LINES = 6
+OWNER = "the repository is another user's; as who evaluates it: `git config --global --add safe.directory FOLDER`"
 WARNINGS = 20
 
 _KINDS: tuple[tuple[Fault, str], ...] = (
@@ -43,6 +44,8 @@ _KINDS: tuple[tuple[Fault, str], ...] = (
         )
     ),
 )
+_NOT_OURS = ("program 'git' failed with exit code 129", "dubious ownership", "is not owned by current user")
+"""Of git behind Nix 2.8, which only sees that there would be no repository; of git itself; of the libgit2 in current releases."""
 _BUILT = re.compile(r"cannot build '(?P<drv>[^']+?)(?:\^[^']*)?' during evaluation")
 
 
@@ -67,6 +70,8 @@ def failure(code: int, lines: Sequence[str]) -> tuple[Fault, str]:
     lower = text.lower()
     if match := _BUILT.search(text):
         return Fault.BUILD, f"needs {match['drv']} built while it is evaluated (import from derivation): nothing is built here"
+    if any(word in lower for word in _NOT_OURS):
+        return Fault.WORKSTATION, f"{text}: {OWNER}"
     for fault, word in _KINDS:
         if word in lower:
             return fault, text

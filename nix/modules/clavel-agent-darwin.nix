@@ -20,8 +20,9 @@ in
   };
 
   config = lib.mkIf cfg.enable {
+    # As a command: nix-darwin lets that wait for the volume of /nix, which is mounted later than launchd begins.
+    launchd.daemons.clavel-agent.command = "${cfg.package}/bin/clavel-agent --config ${file} run";
     launchd.daemons.clavel-agent.serviceConfig = {
-      ProgramArguments = [ "${cfg.package}/bin/clavel-agent" "--config" "${file}" "run" ];
       EnvironmentVariables.PATH = "/nix/var/nix/profiles/default/bin:/run/current-system/sw/bin:/usr/bin:/bin:/usr/sbin:/sbin";
       KeepAlive = true;
       RunAtLoad = true;

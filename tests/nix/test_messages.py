@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clavel_tui.domain.source import Fault
-from clavel_tui.nix.messages import failure, warnings
+from clavel_tui.nix.messages import OWNER, failure, warnings
 
 FIXTURES = Path(__file__).parent / "fixtures"
 VERSIONS = sorted(folder.name for folder in FIXTURES.iterdir())
@@ -61,3 +61,17 @@ def test_an_evaluator_that_died_without_a_word() -> None:
 
 def test_colours_and_controls_of_a_message_are_dropped() -> None:
     assert failure(1, ["error: \x1b[31mbad\x1b[0m \x07thing"]) == (Fault.EVALUATION, "bad thing")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "error: program 'git' failed with exit code 129",
+        "error: opening Git repository \"/srv/fleet\": repository path '/srv/fleet' is not owned by current user",
+    ],
+)
+def test_a_repository_of_somebody_else_and_what_to_do(said: str) -> None:
+    """The first as Nix 2.8 says it in tests/lab/test_modules.py; the second of the libgit2 in current releases."""
+    fault, text = failure(1, [said])
+    assert fault is Fault.WORKSTATION
+    assert text == f"{said.removeprefix('error: ')}: {OWNER}"
