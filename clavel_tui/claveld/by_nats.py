@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import uuid
 from urllib.parse import unquote
 
@@ -13,6 +12,7 @@ from clavel_tui.bus.by_nats import AT, Question, Reply, packed, refusal
 from clavel_tui.bus.link import Link
 from clavel_tui.bus.packing import BYTES, unpack
 from clavel_tui.claveld.limits import FACTS_BYTES
+from clavel_tui.claveld.logs import LOG
 from clavel_tui.claveld.who import HOLDER
 from clavel_tui.history.agents import Holder
 
@@ -81,7 +81,7 @@ async def ask(app: ASGIApp, question: Question, holder: Holder | None = None) ->
     try:
         await app(scope, receive, send)
     except Exception:  # Starlette has answered it, and raises it for the server's log
-        logging.getLogger("uvicorn.error").exception("%s %s", question.method, path)
+        LOG.exception("%s %s", question.method, path)
     head = next((message for message in sent if message["type"] == "http.response.start"), None)
     if head is None:
         return refusal(500, "claveld has failed; its log says why")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from clavel_tui.claveld.logs import LOG, line
 from clavel_tui.claveld.sources import found_in
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation
@@ -189,15 +191,20 @@ class Evaluations:
             await asyncio.sleep(FAILED_S)
 
     async def _once(self, source: str, why: str) -> bool:
-        """Whether it was evaluated, which stands in the journal either way."""
+        """Whether it was evaluated, which stands in the journal and in the log either way."""
         try:
             asked = time.time()
             operation = await self._evaluator.wait(await self.evaluate(source, why))
             if operation.started < asked:  # somebody else's, which had locked the revision before this one was there
                 operation = await self._evaluator.wait(await self.evaluate(source, why))
-        except (ClavelError, JournalError):
+        except (ClavelError, JournalError) as error:
+            LOG.warning(line("evaluated", source=source, why=why, outcome="refused", text=str(error)))
             return False
-        return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
+        well = operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
+        outcome = operation.outcome.value if operation.outcome else operation.state.value
+        told = line("evaluated", source=source, why=why, outcome=outcome, text=operation.text)
+        LOG.log(logging.INFO if operation.outcome in GOOD else logging.WARNING, told)
+        return well
 
 
 def _on_time(source: Source) -> str:

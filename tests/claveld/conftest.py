@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
+from clavel_tui.claveld.logs import LOG
 from clavel_tui.claveld.showing import Showing
 from clavel_tui.domain.agent import Agent, AgentSpecification, Role
 from clavel_tui.domain.deployment import Deployment
@@ -39,6 +41,16 @@ FLEET = Fleet(
     units=tuple(Unit(name=name, type=UnitType.NIXOS, arch="x86_64-linux", address=name) for name in NAMES),
     sources=(Source(name="main", url="/repository"),),
 )
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.LogCaptureFixture]:
+    """What claveld logs, which uvicorn keeps from the root's handlers once any test before this one has started it."""
+    caplog.set_level(logging.INFO, "uvicorn.error")
+    monkeypatch.setattr(LOG, "propagate", False)
+    LOG.addHandler(caplog.handler)
+    yield caplog
+    LOG.removeHandler(caplog.handler)
 
 
 class Asked:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import zlib
 from typing import Any
 
@@ -67,21 +66,16 @@ async def test_what_unpacks_to_far_too_much_is_not_unpack(asking: Asking) -> Non
     assert status == 422
 
 
-async def test_an_application_that_fails_has_answered(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_application_that_fails_has_answered(log: pytest.LogCaptureFixture) -> None:
     app = FastAPI()
 
     @app.get("/fails")
     async def fails() -> None:
         raise ZeroDivisionError
 
-    log = logging.getLogger("uvicorn.error")  # which uvicorn, where another test has started it, keeps from the root's handlers
-    log.addHandler(caplog.handler)
-    try:
-        reply = await ask(app, Question(method="GET", path="/fails"))
-    finally:
-        log.removeHandler(caplog.handler)
+    reply = await ask(app, Question(method="GET", path="/fails"))
     assert reply.status == 500
-    assert "GET /fails" in caplog.text
+    assert "GET /fails" in log.text
 
     async def mute(*_: object) -> None:
         raise ZeroDivisionError

@@ -1,0 +1,22 @@
+"""What claveld writes into its log: a line an event, as ``evaluated source=main outcome=failed text="…"``.
+
+By uvicorn's own logger, so that one setting holds for both; the wall clock and the name are the init's to put before it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+
+LOG = logging.getLogger("uvicorn.error")
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+"""Of a reference such as https://ada:secret@git.example.org/fleet, which a fetcher's error repeats."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.:/@+-]+")
+
+
+def line(event: str, **fields: str) -> str:
+    """The event, then what is known of it: as a plain word where it is one, else as JSON has it."""
+    said = ((key, _LOGIN.sub("…", value)) for key, value in fields.items())
+    words = (f"{key}={value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)}" for key, value in said)
+    return " ".join([event, *words])
