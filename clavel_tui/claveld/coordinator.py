@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clavel_tui.domain.agent import POLL_S, Agent, AgentState, RefState, Report, Role, Said, Told, latest
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.operation import Event
 from clavel_tui.history import Journal, JournalError
 from clavel_tui.history.agents import Agents, Holder, hashed
 from clavel_tui.history.deployments import Deployments
@@ -68,6 +69,8 @@ class Coordinator:
         self.sources = sources
         self.sources_told: Callable[[], object] = lambda: None
         """Called when somebody has told something of a Source."""
+        self.told: Callable[[Sequence[Event]], object] = lambda _events: None
+        """Called with what was journalled since it looked last."""
         self.wall = wall
         self.known = Known()
         self.seen: dict[str, float] = {}
@@ -117,7 +120,8 @@ class Coordinator:
         if (seq, moved) == (self._seq, self._moved):
             return
         first = self._seq < 0
-        kinds = {event.kind for event in await self.journal.events(self._seq, limit=EVENTS)} if not first else set()
+        events = [] if first else await self.journal.events(self._seq, limit=EVENTS)
+        kinds = {event.kind for event in events}
         before, news = self.known, dict[str, Any]()
         if first or moved != self._moved or "ref" in kinds:
             news |= self._served(await self.refs.all())
@@ -128,6 +132,7 @@ class Coordinator:
         if first:
             news["reports"] = await self.agents.latest()
         self.known, self._seq, self._moved = replace(before, **news), seq, moved
+        self.told(events)
         if first or "source" in kinds:
             self.sources_told()
         for key in self._waiting:

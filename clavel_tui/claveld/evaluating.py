@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
@@ -103,6 +102,7 @@ class Evaluations:
             RefusedError: neither the fleet's files nor `claveld source add` name such a source.
         """
         found_in(await self.standing(), source)
+        LOG.info(line("evaluating", source=source, why=reason))
         self._begins(source)
         return await self._evaluator.evaluate(source, reason)
 
@@ -191,20 +191,16 @@ class Evaluations:
             await asyncio.sleep(FAILED_S)
 
     async def _once(self, source: str, why: str) -> bool:
-        """Whether it was evaluated, which stands in the journal and in the log either way."""
+        """Whether it was evaluated, which stands in the journal either way."""
         try:
             asked = time.time()
             operation = await self._evaluator.wait(await self.evaluate(source, why))
             if operation.started < asked:  # somebody else's, which had locked the revision before this one was there
                 operation = await self._evaluator.wait(await self.evaluate(source, why))
         except (ClavelError, JournalError) as error:
-            LOG.warning(line("evaluated", source=source, why=why, outcome="refused", text=str(error)))
+            LOG.warning(line("refused", source=source, text=str(error)))
             return False
-        well = operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
-        outcome = operation.outcome.value if operation.outcome else operation.state.value
-        told = line("evaluated", source=source, why=why, outcome=outcome, text=operation.text)
-        LOG.log(logging.INFO if operation.outcome in GOOD else logging.WARNING, told)
-        return well
+        return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
 
 
 def _on_time(source: Source) -> str:

@@ -1,4 +1,4 @@
-"""What claveld writes into its log: a line an event, as ``evaluated source=main outcome=failed text="…"``.
+"""What claveld writes into its log: a line an event, as ``ref unit=cinnabar text="…"``.
 
 By uvicorn's own logger, so that one setting holds for both; the wall clock and the name are the init's to put before it.
 """
@@ -8,11 +8,25 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterable
+
+from clavel_tui.domain.operation import Event
 
 LOG = logging.getLogger("uvicorn.error")
 _LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 """Of a reference such as https://ada:secret@git.example.org/fleet, which a fetcher's error repeats."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@+-]+")
+_PROGRESS = frozenset({"begun", "step"})
+"""Events that are for whoever watches an operation; that it begins, and why, has a line of its own."""
+
+
+def tell(events: Iterable[Event]) -> None:
+    """What was journalled since, by whomever: refs that moved, tokens, reports, what an evaluation came to."""
+    for event in events:
+        if event.kind not in _PROGRESS:
+            said = {"operation": event.operation, "unit": event.unit, "text": event.text}
+            level = logging.WARNING if event.kind == "warn" else logging.INFO
+            LOG.log(level, line(event.kind, **{key: value for key, value in said.items() if value}))
 
 
 def line(event: str, **fields: str) -> str:

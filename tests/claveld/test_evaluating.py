@@ -100,27 +100,15 @@ async def test_what_failed_is_tried_again(failure: Outcome | Exception) -> None:
     assert await said(Engine(failure, failure), 3) == ["claveld has started", "it failed before", "it failed before"]
 
 
-async def test_each_evaluation_is_a_line_of_the_log(log: pytest.LogCaptureFixture) -> None:
+async def test_each_evaluation_that_begins_and_each_refusal_is_a_line_of_the_log(log: pytest.LogCaptureFixture) -> None:
     engine = Engine(Outcome.FAILED, RefusedError('no "way" to https://ada:secret@git.example.org/f'), Outcome.SUCCEEDED)
-    task = asyncio.create_task(Evaluations(FLEET, engine).keep_evaluating())
-    async with asyncio.timeout(5):
-        while len(logged(log)) < 3:
-            await asyncio.sleep(0.005)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert logged(log) == [
-        ("WARNING", 'evaluated source=main why="claveld has started" outcome=failed text=""'),
-        (
-            "WARNING",
-            r'evaluated source=main why="it failed before" outcome=refused text="no \"way\" to https://…@git.example.org/f"',
-        ),
-        ("INFO", 'evaluated source=main why="it failed before" outcome=succeeded text=""'),
+    await said(engine, 3)
+    assert [(one.levelname, one.getMessage()) for one in log.records] == [
+        ("INFO", 'evaluating source=main why="claveld has started"'),
+        ("INFO", 'evaluating source=main why="it failed before"'),
+        ("WARNING", r'refused source=main text="no \"way\" to https://…@git.example.org/f"'),
+        ("INFO", 'evaluating source=main why="it failed before"'),
     ]
-
-
-def logged(log: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    said = [(one.levelname, one.getMessage()) for one in log.records]
-    return [one for one in said if one[1].startswith("evaluated")]
 
 
 async def test_some_that_failed_are_no_failure_of_the_source() -> None:
