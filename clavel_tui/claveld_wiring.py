@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _run(args: argparse.Namespace) -> int:
     from clavel_tui.bus.permissions import new_seed
-    from clavel_tui.claveld.config import FILE, read
+    from clavel_tui.claveld.config import FILE, read, read_to_serve
     from clavel_tui.claveld.evaluating import Evaluations
     from clavel_tui.claveld.serve import serve
     from clavel_tui.claveld.showing import Showing
@@ -68,9 +68,11 @@ async def _run(args: argparse.Namespace) -> int:
         sys.stdout.write(f"{new_seed(Path(args.file))}\n")
         return 0
     name = f"{args.verb} {args.inner}" if hasattr(args, "inner") else args.verb
-    config = (
-        _of_console(args, changes=name not in READING) if args.of_console else read(Path(args.config) if args.config else FILE)
-    )
+    file = Path(args.config) if args.config else FILE
+    if args.of_console:
+        config = _of_console(args, changes=name not in READING)
+    else:
+        config = read_to_serve(file) if args.verb == "serve" else read(file)
     fleet = load_fleet(Path(config.fleet))
     again, ended = asyncio.Event(), asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine, shared):

@@ -78,6 +78,14 @@ def read(file: Path) -> Config:
     return config
 
 
+def read_to_serve(file: Path) -> Config:
+    """The same, of who may also read its certificate's key: that is its service alone, and not who types a command beside it."""
+    config = read(file)
+    if problems := _certificate(file, config):
+        raise SettingsError(problems)
+    return config
+
+
 def of_console(said: Mapping[str, Any], file: Path, fleet: Path, database: Path, nix: str, evaluator_mib: int) -> Config:
     """Of the claveld in a console: the rest is the console's own.
 
@@ -90,20 +98,28 @@ def of_console(said: Mapping[str, Any], file: Path, fleet: Path, database: Path,
         config = Config.model_validate({**said, **files, **own})
     except ValidationError as error:
         raise SettingsError([_problem(file, dict(said), one, "claveld.") for one in error.errors()]) from error
-    if problems := [*_together(file, config, "claveld."), *_certificate(file, config)]:
+    if problems := [*_together(file, config, "claveld."), *_certificate(file, config, "claveld.")]:
         raise SettingsError(problems)
     return config
 
 
-def _certificate(file: Path, config: Config) -> list[Problem]:
+def _certificate(file: Path, config: Config, table: str = "") -> list[Problem]:
     """Looked at before anything listens. A key with a passphrase would ask for it in the middle of the screen."""
     if not config.tls_certificate:
         return []
+    problems = []
+    for key in ("tls_certificate", "tls_key"):
+        try:
+            Path(getattr(config, key)).read_bytes()
+        except OSError as error:
+            problems.append(Problem(str(file), table + key, getattr(config, key), f"cannot be read: {error.strerror}"))
+    if problems:
+        return problems
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_certificate, config.tls_key, password=lambda: "")
     except (OSError, ValueError) as error:  # an ssl.SSLError is an OSError
         right = f"cannot be used with its key {config.tls_key}: {clean(str(error), 200)}; PEM files, the key without a passphrase"
-        return [Problem(str(file), "claveld.tls_certificate", config.tls_certificate, right)]
+        return [Problem(str(file), f"{table}tls_certificate", config.tls_certificate, right)]
     return []
 
 
