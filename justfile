@@ -22,6 +22,7 @@ lock:
     uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --extra console --extra claveld --extra nats --extra dev pyproject.toml -c requirements.lock -o tests/requirements.lock
     uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --universal pyproject.toml -c requirements.lock -o tests/lab/agent.lock
     uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --universal --extra nats --no-emit-package nkeys pyproject.toml -c tests/requirements.lock -o tests/lab/agent-nats.lock
+    uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -p 3.11 --universal --extra claveld pyproject.toml -c requirements.lock -o tests/lab/claveld.lock
 
 # pictures of the console for README.md, from the demo fleet
 screenshots:

@@ -68,7 +68,7 @@ class Database:
         await asyncio.to_thread(check_file, path, newest)
         async with contextlib.AsyncExitStack() as until_open:
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # what is in it is nobody else's
                 connection, reader = (aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_S) for _ in range(2))
                 await until_open.enter_async_context(connection)
                 await until_open.enter_async_context(reader)

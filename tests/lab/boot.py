@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from . import cgroup
 from .files import KEPT_BOOKWORM, KEPT_TRIXIE
-from .mounts import bind, detach, keep_private, mount
+from .mounts import bind, detach, keep_private, mount, share
 from .plan import Plan
 from .setup import compose_plugin
 from .shell import run, write
@@ -104,6 +104,8 @@ def _enter(root: Path) -> None:
 def _become_init(*, systemd: bool) -> NoReturn:
     if not systemd:
         os.execve("/bin/busybox", ["init"], ENVIRONMENT)
+    # In a container it leaves that to whoever made it; without it LoadCredential= shows a service nothing.
+    share()
     # systemd 257 takes cgroup v1 only when told so twice; without it hosts would have no limits.
     legacy = ("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
     os.execve("/lib/systemd/systemd", ["/sbin/init", "--log-target=journal", *legacy], ENVIRONMENT)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .shell import libc
 
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 1, 32, 4096, 16384, 1 << 18, 1 << 20
 MNT_DETACH = 2
 
 
@@ -29,6 +29,11 @@ def bind(source: Path, target: Path, *, read_only: bool = False) -> None:
 def keep_private() -> None:
     """Let no mount made from now on show outside this mount namespace."""
     libc("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
+
+
+def share() -> None:
+    """Let a mount made in one mount namespace of the host show in its others, as systemd has it on a machine."""
+    libc("mount", None, b"/", None, MS_REC | MS_SHARED, None)
 
 
 def detach(target: Path) -> None:

@@ -65,7 +65,7 @@ PYTHONS: dict[Stack, str] = {"bookworm": "3.11", "trixie": "3.13"}
 
 
 def agent_packages(stack: Stack, extra: str = "agent") -> Path:
-    """What `clavel-tui[agent]` depends on, for that Python, and nothing else; or `clavel-tui[nats]`, as ``agent-nats``."""
+    """What `clavel-tui[agent]` depends on, for that Python, and nothing else; ``extra`` is the name of another lock beside it."""
     folder, stamp = LAB_CACHE / f"{extra}-{stack}", LAB_CACHE / f"{extra}-{stack}.stamp"
     lock = Path(__file__).with_name(f"{extra}.lock")
     with _alone():

@@ -71,6 +71,14 @@ async def test_a_new_file_in_a_new_folder(file: Path) -> None:
     assert look(file, "PRAGMA journal_mode") == [("wal",)]
 
 
+async def test_a_folder_that_it_makes_is_nobody_elses(file: Path) -> None:
+    await made(file, ONE)
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+    file.parent.chmod(0o755)
+    await made(file, ONE)
+    assert file.parent.stat().st_mode & 0o777 == 0o755  # one that is there is its owner's affair
+
+
 async def test_only_what_is_missing_is_migrated(file: Path) -> None:
     await made(file, ONE)
     database = await Database.open(file, (ONE, TWO))
