@@ -124,6 +124,9 @@ class Carrier:
         except JournalError as error:
             self._beginning.discard(operation.id)
             raise StoreRefusedError(f"{error.text}; nothing was changed", error.hint) from error
+        except asyncio.CancelledError:  # it may stand there by now, and nobody carries it
+            self._beginning.discard(operation.id)
+            raise
         return operation
 
     def track(self, ident: str, turn: str, work: Coroutine[Any, Any, object], *, steers: bool = False) -> None:

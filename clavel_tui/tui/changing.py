@@ -12,6 +12,7 @@ from clavel_tui.domain.operation import Plan, Request, State, Verb
 from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.system import Mode
+from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.choices import Choice
@@ -25,8 +26,8 @@ from clavel_tui.tui.render.plan import plan_lines
 from clavel_tui.tui.render.rollout import rollout_lines
 from clavel_tui.tui.render.systems import SYSTEM
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
-from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
-from clavel_tui.tui.screens.history import HistoryScreen
+from clavel_tui.tui.screens.evaluated import DeploymentScreen, DeploymentsScreen, SourcesScreen
+from clavel_tui.tui.screens.history import HistoryScreen, OperationScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
 
 
@@ -96,7 +97,8 @@ class ChangingConsole(Console):
             return
         unit, _ = self._selected
         if unit:
-            said = self._mode.key if isinstance(self._mode, DeploymentsScreen) else ""
+            front = self._in_front
+            said = front.key if isinstance(front, (DeploymentsScreen, DeploymentScreen)) else ""
             await self._confirm(Request(unit=unit.unit.name, stack="", verb=Verb.DEPLOY, release=said))
 
     @work(group="dialog", exclusive=True)
@@ -131,7 +133,7 @@ class ChangingConsole(Console):
 
         why = await self.push_screen_wait(ConfirmScreen(request.sentence, preview, prepare=prepare))
         if why is not None and made:
-            await self._submit(client, made[0], why)
+            self._submit(client, made, why)
 
     async def _prepare(self, client: FleetClient, plans: Sequence[Plan]) -> None:
         """Builds and copies: then the units themselves can say what would be restarted."""
@@ -159,8 +161,7 @@ class ChangingConsole(Console):
 
         why = await self._confirmed_many(f"{verb.value} {many.counted}", many, preview)
         if why is not None:
-            for plan in many.possible:
-                await self._submit(client, plan, why)
+            self._submit(client, many.possible, why)
 
     async def _confirmed_many(self, title: str, many: Many, preview: Callable[[], Awaitable[Preview]]) -> str | None:
         """Why, or None for no. For the whole fleet its name is typed; the marks have served then."""
@@ -200,8 +201,12 @@ class ChangingConsole(Console):
         why = await self._confirmed_many(f"roll out: {verb.value} {many.counted} in waves", many, preview)
         if why is None:
             return
+        self._begin_rollout(client, many.possible, state.rollout, why)
+
+    @work(group="confirmed")
+    async def _begin_rollout(self, client: FleetClient, plans: Sequence[Plan], settings: RolloutSettings, why: str) -> None:
         try:
-            ident = await client.roll_out(many.possible, state.rollout, why)
+            ident = await client.roll_out(plans, settings, why)
         except ClavelError as error:
             self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
         else:
@@ -224,17 +229,26 @@ class ChangingConsole(Console):
         except ClavelError as error:
             self.notify(error.text, severity="error", markup=False)
 
-    async def _submit(self, client: FleetClient, plan: Plan, why: str) -> None:
+    @work(group="confirmed")
+    async def _submit(self, client: FleetClient, plans: Sequence[Plan], why: str) -> None:
+        """In a worker of its own: the next key ends that of the dialog, and a person has said yes to all of them."""
+        for plan in plans:
+            try:
+                if plan.when_back:
+                    await client.put_off(plan, why)
+                    self.notify(f"{plan.when_back.sentence} waits for its unit", markup=False)
+                else:
+                    self._follow(client, await client.submit(plan, why))
+            except ClavelError as error:
+                self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
+
+    @work(group="confirmed")
+    async def _carry_out(self, what: Awaitable[None]) -> None:
+        """As in _submit, of what is no operation."""
         try:
-            if plan.when_back:
-                await client.put_off(plan, why)
-                self.notify(f"{plan.when_back.sentence} waits for its unit", markup=False)
-                return
-            ident = await client.submit(plan, why)
+            await what
         except ClavelError as error:
-            self.notify(f"not started: {error.text}", severity="error", timeout=10)
-            return
-        self._follow(client, ident)
+            self.notify(error.text, severity="error", markup=False)
 
     @on(Snapshot)
     def _tell_of_those_that_waited(self, message: Snapshot) -> None:
@@ -272,7 +286,10 @@ class ChangingConsole(Console):
     @work(group="dialog", exclusive=True)
     async def do_undo(self) -> None:
         """`z` on an operation of the history: back to what ran before it."""
-        operation = self._mode.chosen if isinstance(self._mode, HistoryScreen) else None
+        front = self._in_front
+        operation = front.chosen if isinstance(front, HistoryScreen) else None
+        if isinstance(front, OperationScreen):
+            operation = front.operation
         if operation is None or not operation.came_from:
             self.notify("select an operation of the history (5) that changed a stack or a system", severity="warning")
             return
@@ -294,17 +311,14 @@ class ChangingConsole(Console):
         if not key:
             return
         code, text, muted = known[key]
-        try:
-            if muted:
-                await client.alarm_again(unit.unit.name, code, text)
-                return
-            lengths = [Row(str(seconds), (Cell(words),)) for words, seconds in choices.HOW_LONG]
-            seconds = await self.push_screen_wait(ChooseScreen(f"{text}: no alarm", ("HOW LONG",), lambda: Choice(lengths)))
-            if seconds:
-                until = self._now() + float(seconds) if float(seconds) else 0.0
-                await client.acknowledge(unit.unit.name, code, text, until)
-        except ClavelError as error:
-            self.notify(error.text, severity="error", markup=False)
+        if muted:
+            self._carry_out(client.alarm_again(unit.unit.name, code, text))
+            return
+        lengths = [Row(str(seconds), (Cell(words),)) for words, seconds in choices.HOW_LONG]
+        seconds = await self.push_screen_wait(ChooseScreen(f"{text}: no alarm", ("HOW LONG",), lambda: Choice(lengths)))
+        if seconds:
+            until = self._now() + float(seconds) if float(seconds) else 0.0
+            self._carry_out(client.acknowledge(unit.unit.name, code, text, until))
 
     @work(group="dialog", exclusive=True)
     async def do_trust(self) -> None:
@@ -336,7 +350,7 @@ class ChangingConsole(Console):
         if await self.push_screen_wait(ConfirmScreen(title, preview, asks_why=False)) is None or not found:
             return
         try:
-            self.notify(f"written to {await client.trust(found[0])}", markup=False)
+            self.notify(f"written to {await asyncio.shield(client.trust(found[0]))}", markup=False)
             await client.refresh([name])
         except ClavelError as error:
             self.notify(error.text, severity="error", markup=False)
@@ -366,16 +380,23 @@ class ChangingConsole(Console):
             self.notify(error.text, severity="error", markup=False)
 
     async def _evaluate(self) -> None:
-        client = self._client
+        client, front = self._client, self._in_front
+        name: str | None = front.key if isinstance(front, SourcesScreen) else ""  # before anything is read: the cursor goes on
         sources = await client.sources() if client else []
         if client is None or not sources:
             self.notify("this fleet has no source: write [sources.main] with its url into fleet.toml", severity="warning")
             return
-        name: str | None = sources[0].source.name
-        if isinstance(self.screen, SourcesScreen) and self.screen.key:
-            name = self.screen.key
-        elif len(sources) > 1:
+        if not name and len(sources) == 1:
+            name = sources[0].source.name
+        elif not name:
             rows = [source_row(one, self._now()) for one in sources]
             name = await self.push_screen_wait(ChooseScreen("evaluate which source?", SOURCE_COLUMNS, lambda: Choice(rows)))
         if name:
+            self._begin_evaluation(client, name)
+
+    @work(group="confirmed")
+    async def _begin_evaluation(self, client: FleetClient, name: str) -> None:
+        try:
             self._follow(client, await client.evaluate(name))
+        except ClavelError as error:
+            self.notify(error.text, severity="error", markup=False)

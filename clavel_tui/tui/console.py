@@ -32,8 +32,8 @@ from clavel_tui.tui.messages import Snapshot
 from clavel_tui.tui.questions import Questions
 from clavel_tui.tui.render.fleet import UNIT_COLUMNS
 from clavel_tui.tui.render.rollout import open_rollouts
+from clavel_tui.tui.screens.badged import BadgedScreen
 from clavel_tui.tui.screens.dialogs import ChooseScreen
-from clavel_tui.tui.screens.evaluated import DeploymentsScreen
 from clavel_tui.tui.screens.fleet import FleetScreen
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
@@ -259,24 +259,22 @@ class Console(App[None]):
         return set(listing.marks) if listing else set()
 
     @property
-    def _mode(self) -> ModeScreen | None:
-        """The mode that is open, also below what was opened from it; None where that is the fleet."""
-        return next((screen for screen in self.screen_stack if isinstance(screen, ModeScreen)), None)
+    def _in_front(self) -> BadgedScreen:
+        """The screen that says what keys are about. A cursor that it hides says nothing."""
+        shown = (screen for screen in reversed(self.screen_stack) if isinstance(screen, BadgedScreen))
+        return next((screen for screen in shown if screen.about is not None), self._fleet)
 
     @property
     def _marking(self) -> Listing | None:
-        if isinstance(self._mode, DeploymentsScreen):  # what is marked elsewhere is out of sight
-            return None
-        return self._mode.marking if isinstance(self._mode, StacksScreen) else self._fleet.marking
+        """None where what is marked is out of sight."""
+        front = self._in_front
+        return front.marking if isinstance(front, (FleetScreen, StacksScreen)) else None
 
     @property
     def _selected(self) -> tuple[UnitState | None, str | None]:
-        """The unit that keys are about, and the stack where one is under the cursor."""
-        if isinstance(self._mode, StacksScreen):
-            return self._mode.chosen
-        if isinstance(self._mode, DeploymentsScreen) and self._state:
-            return self._state.unit(self._mode.key.partition("@")[0]), None
-        return self._fleet.chosen, self._fleet.chosen_stack
+        """The unit that keys are about, and the stack where it is about one."""
+        name, stack = self._in_front.about or ("", None)
+        return (self._state.unit(name) if self._state else None), stack
 
     async def _choose_stack(self, unit: UnitState, said: str | None, what: str) -> str | None:
         if said or len(unit.stacks) == 1:

@@ -6,9 +6,17 @@ from textual.screen import Screen
 
 from clavel_tui.tui.widgets.tour import TourLine
 
+About = tuple[str, str | None]
+"""A unit's name, which may be empty, and a stack's."""
+
 
 class BadgedScreen(Screen[None]):
     """A screen of the console. Dialogs are none: they lie upon one."""
+
+    @property
+    def about(self) -> About | None:
+        """Whom keys are about; None where what it was opened from says so."""
+        return None
 
     def on_mount(self) -> None:
         """Textual calls this for every class of a screen, so a screen's own on_mount needs no word of it."""

@@ -9,6 +9,8 @@ from clavel_tui.domain.deployment import Recorded
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState, SourceState
 from clavel_tui.tui.render import evaluated as render
+from clavel_tui.tui.render.cells import Line
+from clavel_tui.tui.screens.badged import About
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.reading import TextScreen
 
@@ -32,6 +34,11 @@ class DeploymentsScreen(ModeScreen):
         self.show([render.deployment_row(one, state, self._now()) for one in self._recorded])
 
     @property
+    def about(self) -> About:
+        """The unit that it is for."""
+        return self.key.partition("@")[0], None
+
+    @property
     def copied(self) -> str:
         """The store path."""
         return next((one.deployment.nar_id for one in self._recorded if one.short == self.key), "")
@@ -42,7 +49,16 @@ class DeploymentsScreen(ModeScreen):
         index = next((n for n, one in enumerate(ours) if one.short == key), None)
         if index is not None:
             before = ours[index + 1] if index + 1 < len(ours) else None
-            self.app.push_screen(TextScreen(key, render.deployment_lines(ours[index], before)))
+            self.app.push_screen(DeploymentScreen(key, render.deployment_lines(ours[index], before)))
+
+
+class DeploymentScreen(TextScreen):
+    """One Deployment, which keys are about while it is read."""
+
+    def __init__(self, key: str, lines: list[Line]) -> None:
+        """``key``: its name and short id, as NAME@ID."""
+        super().__init__(key, lines, (key.partition("@")[0], None))
+        self.key = key
 
 
 class SourcesScreen(ModeScreen):

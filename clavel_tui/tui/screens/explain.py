@@ -19,7 +19,7 @@ class ExplainScreen(TextScreen):
     """The reasons, then the last operations, then the last lines of what does not run well."""
 
     def __init__(self, client: FleetClient, unit: UnitState, now: Callable[[], float]) -> None:
-        super().__init__(f"Why {unit.unit.name} is as it is", explain_lines(unit, None, None, now()))
+        super().__init__(f"Why {unit.unit.name} is as it is", explain_lines(unit, None, None, now()), (unit.unit.name, None))
         self._client = client
         self._unit = unit
         self._now = now

@@ -19,7 +19,7 @@ from clavel_tui.tui.render import fleet as render
 from clavel_tui.tui.render.cells import Cell, Line
 from clavel_tui.tui.render.details import unit_lines
 from clavel_tui.tui.render.operations import running_lines
-from clavel_tui.tui.screens.badged import BadgedScreen
+from clavel_tui.tui.screens.badged import About, BadgedScreen
 from clavel_tui.tui.widgets.lines import Lines, content
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.rows import Rows
@@ -78,6 +78,12 @@ class FleetScreen(BadgedScreen):
         focused = self.focused if isinstance(self.focused, Listing) else self.query_one("#units", Listing)
         key = (focused.key or "").partition("/")[0] or self.query_one("#units", Listing).key
         return self._state.unit(key) if self._state and key else None
+
+    @property
+    def about(self) -> About:
+        """See BadgedScreen: the unit under the cursor, and the stack while keys go to the Deployments pane."""
+        unit = self.chosen
+        return (unit.unit.name if unit else ""), self.chosen_stack
 
     @property
     def marking(self) -> Listing | None:

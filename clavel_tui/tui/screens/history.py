@@ -9,6 +9,7 @@ from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import Cell, line
 from clavel_tui.tui.render.operations import HISTORY_COLUMNS, history_row, operation_lines
+from clavel_tui.tui.screens.badged import About
 from clavel_tui.tui.screens.mode import READING, ModeScreen
 from clavel_tui.tui.screens.reading import TextScreen
 
@@ -31,6 +32,11 @@ class HistoryScreen(ModeScreen):
         self.show([history_row(o) for o in operations])
 
     @property
+    def about(self) -> About:
+        """The unit and the stack that the operation was on."""
+        return _about(self.chosen)
+
+    @property
     def chosen(self) -> Operation | None:
         """The operation under the cursor."""
         return self._operations.get(self.key)
@@ -47,9 +53,9 @@ class OperationScreen(TextScreen):
     """What is known of it is there at once, what was journalled comes behind, however slow the line is."""
 
     def __init__(self, client: FleetClient, operation: Operation) -> None:
-        super().__init__("One operation", [*operation_lines(operation, ()), line(Cell(READING, "dim"))])
+        super().__init__("One operation", [*operation_lines(operation, ()), line(Cell(READING, "dim"))], _about(operation))
         self._client = client
-        self._operation = operation
+        self.operation = operation
 
     def on_mount(self) -> None:
         """Opened before anything is read: what is typed behind the key is this screen's."""
@@ -57,8 +63,12 @@ class OperationScreen(TextScreen):
 
     async def _read(self) -> None:
         try:
-            events = await self._client.operation_events(self._operation.id)
+            events = await self._client.operation_events(self.operation.id)
         except ClavelError as error:
-            self.show([*operation_lines(self._operation, ()), line(Cell(error.text, "bad"))])
+            self.show([*operation_lines(self.operation, ()), line(Cell(error.text, "bad"))])
         else:
-            self.show(operation_lines(self._operation, events))
+            self.show(operation_lines(self.operation, events))
+
+
+def _about(operation: Operation | None) -> About:
+    return (operation.request.unit, operation.request.stack or None) if operation else ("", None)

@@ -12,7 +12,7 @@ from textual.widgets import Footer
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.render.cells import Row
-from clavel_tui.tui.screens.badged import BadgedScreen
+from clavel_tui.tui.screens.badged import About, BadgedScreen
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tabs import Tabs
 
@@ -70,6 +70,11 @@ class ModeScreen(BadgedScreen):
     def key(self) -> str:
         """Of the row under the cursor; empty where there is none."""
         return next((listing.key or "" for listing in self.query(Listing)), "")
+
+    @property
+    def about(self) -> About:
+        """See BadgedScreen: what the row is about."""
+        return "", None
 
     @property
     def copied(self) -> str:

@@ -15,7 +15,7 @@ from clavel_tui.domain.commands import COMMANDS, MOVES, shown_key
 from clavel_tui.domain.text import clean
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui.render.cells import Cell, Line, line
-from clavel_tui.tui.screens.badged import BadgedScreen
+from clavel_tui.tui.screens.badged import About, BadgedScreen
 from clavel_tui.tui.screens.leaving import leave
 from clavel_tui.tui.widgets.lines import Lines
 
@@ -25,6 +25,16 @@ class ReadingScreen(BadgedScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "Back")]
 
+    def __init__(self, about: About | None = None) -> None:
+        """``about``: what is read here, which stays what it is while rows come and go below."""
+        super().__init__()
+        self._about = about
+
+    @property
+    def about(self) -> About | None:
+        """See BadgedScreen."""
+        return self._about
+
     def action_leave(self) -> None:
         """Back to where it was opened."""
         leave(self)
@@ -33,8 +43,8 @@ class ReadingScreen(BadgedScreen):
 class TextScreen(ReadingScreen):
     """A title and lines."""
 
-    def __init__(self, title: str, lines: list[Line]) -> None:
-        super().__init__()
+    def __init__(self, title: str, lines: list[Line], about: About | None = None) -> None:
+        super().__init__(about)
         self._title = title
         self._lines = lines
 
@@ -97,7 +107,7 @@ class LogScreen(ReadingScreen):
     ]  # fmt: skip
 
     def __init__(self, client: FleetClient, unit: str, stack: str, services: Sequence[str] = ()) -> None:
-        super().__init__()
+        super().__init__((unit, stack))
         self._choices = ("", *services) if len(services) > 1 else ("",)
         self._service = ""
         self._client = client

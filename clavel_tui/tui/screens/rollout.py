@@ -14,9 +14,10 @@ from clavel_tui.domain.operation import State
 from clavel_tui.domain.rollout import Word
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import RolloutState
-from clavel_tui.tui.render.operations import operation_lines
 from clavel_tui.tui.render.rollout import ROLLOUT_COLUMNS, heading, rollout_row, said
-from clavel_tui.tui.screens.reading import ReadingScreen, TextScreen
+from clavel_tui.tui.screens.badged import About
+from clavel_tui.tui.screens.history import OperationScreen
+from clavel_tui.tui.screens.reading import ReadingScreen
 from clavel_tui.tui.widgets.lines import Lines
 from clavel_tui.tui.widgets.listing import Listing
 
@@ -49,6 +50,15 @@ class RolloutScreen(ReadingScreen):
         self.query_one(Listing).focus()
         self.run_worker(self.reread())
 
+    @property
+    def about(self) -> About:
+        """The unit under the cursor, and the stack that is rolled out there."""
+        listing = next(iter(self.query(Listing)), None)
+        if self._state is None or listing is None or listing.key is None:
+            return "", None
+        request = self._state.units[int(listing.key)].request
+        return request.unit, request.stack or None
+
     async def reread(self) -> None:
         """How it stands now."""
         self._state = state = await self._client.rollout(self._ident)
@@ -69,10 +79,8 @@ class RolloutScreen(ReadingScreen):
             await self._tell(self._ident, Word.ABORT)
 
     @on(Listing.Chosen, "#rollout")
-    async def _open(self, message: Listing.Chosen) -> None:
+    def _open(self, message: Listing.Chosen) -> None:
         """Enter: all that was journalled of that unit's operation."""
         one = self._state.units[int(message.key)] if self._state else None
         if one and one.operation:
-            operation = one.back or one.operation
-            events = await self._client.operation_events(operation.id)
-            self.app.push_screen(TextScreen("One operation", operation_lines(operation, events)))
+            self.app.push_screen(OperationScreen(self._client, one.back or one.operation))

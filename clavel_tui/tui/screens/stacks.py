@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from clavel_tui.fleet.client import FleetClient
-from clavel_tui.fleet.state import FleetState, UnitState
+from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.render.details import stack_lines
 from clavel_tui.tui.render.stacks import STACK_COLUMNS, stack_row
+from clavel_tui.tui.screens.badged import About
 from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.reading import TextScreen
 
@@ -29,14 +30,14 @@ class StacksScreen(ModeScreen):
         self.show([row for _, row in sorted(rows, key=lambda one: (one[0], one[1].key))])
 
     @property
-    def chosen(self) -> tuple[UnitState | None, str | None]:
+    def about(self) -> About:
         """Unit and stack under the cursor."""
         name, _, stack = self.key.partition("/")
-        return (self._state.unit(name) if self._state else None), stack or None
+        return name, stack or None
 
     def open(self, client: FleetClient, key: str) -> None:
         """Its services and releases."""
-        unit, stack = self.chosen
-        view = unit.stack(stack) if unit and stack else None
-        if unit and view:
-            self.app.push_screen(TextScreen(f"{view.name} on {unit.unit.name}", stack_lines(view, unit)))
+        name, _, stack = key.partition("/")
+        unit = self._state.unit(name) if self._state else None
+        if unit and (view := unit.stack(stack)):
+            self.app.push_screen(TextScreen(f"{stack} on {name}", stack_lines(view, unit), (name, stack)))

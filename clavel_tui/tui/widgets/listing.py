@@ -252,8 +252,9 @@ class Listing(ScrollView, can_focus=True):
         self._to(0 if index == 0 else len(self._rows) - 1)
 
     def action_choose(self) -> None:
-        """Enter."""
+        """Enter. What is read then stays under the cursor."""
         if self.key is not None:
+            self.stay()
             self.post_message(self.Chosen(self, self.key))
 
     def action_mark(self) -> None:
