@@ -60,6 +60,7 @@ async def _run(args: argparse.Namespace) -> int:
     from clavel_tui.bus.permissions import new_seed
     from clavel_tui.claveld.config import FILE, read, read_to_serve
     from clavel_tui.claveld.evaluating import Evaluations
+    from clavel_tui.claveld.logs import tell
     from clavel_tui.claveld.serve import serve
     from clavel_tui.claveld.showing import Showing
     from clavel_tui.claveld.verbs import READING, VERBS
@@ -77,6 +78,8 @@ async def _run(args: argparse.Namespace) -> int:
     again, ended = asyncio.Event(), asyncio.Event()
     async with opened(config, fleet) as (coordinator, engine, shared):
         if args.verb == "serve":
+            coordinator.told = tell
+            await coordinator.look()
             await engine.settle_open()
             watcher = asyncio.create_task(_watch_files(Path(config.fleet), fleet, again))
             several = (shared.lease, shared.deployments.begins) if shared else ()

@@ -83,6 +83,7 @@ class Coordinator:
         self.logged = 0
         """Up to which record of the bus's log it knows, where there is one."""
         self._turn = asyncio.Lock()
+        self._anew = True
         self._seq = -1
         self._moved = -1
         self._waiting: dict[str, set[asyncio.Event]] = {}
@@ -113,27 +114,36 @@ class Coordinator:
 
     def forget(self) -> None:
         """All of it is read again at the next look: something has changed that no event tells of."""
-        self._seq = -1
+        self._anew = True
 
     async def _look(self) -> None:
+        anew, self._anew = self._anew, False
+        try:
+            await self._look_for(all_of_it=anew)
+        except BaseException:
+            self._anew = self._anew or anew
+            raise
+
+    async def _look_for(self, *, all_of_it: bool) -> None:
         seq, moved = await self.journal.marks()
-        if (seq, moved) == (self._seq, self._moved):
+        if (seq, moved) == (self._seq, self._moved) and not all_of_it:
             return
-        first = self._seq < 0
-        events = [] if first else await self.journal.events(self._seq, limit=EVENTS)
+        # What was before the very first look is no news; and what came since the marks were read is told now, and not once more.
+        events = await self.journal.events(self._seq, limit=EVENTS) if self._seq >= 0 else []
+        seq = max(seq, events[-1].seq if events else seq)
         kinds = {event.kind for event in events}
         before, news = self.known, dict[str, Any]()
-        if first or moved != self._moved or "ref" in kinds:
+        if all_of_it or moved != self._moved or "ref" in kinds:
             news |= self._served(await self.refs.all())
-        if first or "agent" in kinds:
+        if all_of_it or "agent" in kinds:
             news["agents"] = await self.agents.all()
-        if first or kinds & {"agent", "token"}:
+        if all_of_it or kinds & {"agent", "token"}:
             news["holders"] = await self.agents.holders()
-        if first:
+        if all_of_it:
             news["reports"] = await self.agents.latest()
         self.known, self._seq, self._moved = replace(before, **news), seq, moved
         self.told(events)
-        if first or "source" in kinds:
+        if all_of_it or "source" in kinds:
             self.sources_told()
         for key in self._waiting:
             if key == EVENT or "agents" in news or self._answers_differ(before, key):

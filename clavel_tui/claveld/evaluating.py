@@ -200,6 +200,9 @@ class Evaluations:
         except (ClavelError, JournalError) as error:
             LOG.warning(line("refused", source=source, text=str(error)))
             return False
+        except asyncio.CancelledError:
+            LOG.info(line("stopped", source=source))
+            raise
         return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
 
 

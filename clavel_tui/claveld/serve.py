@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from clavel_tui.claveld import logs
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.config import Config
 from clavel_tui.claveld.coordinator import Coordinator
@@ -59,7 +58,7 @@ async def serve(
     """
     app = make_app(coordinator, evaluations, showing)
     app.state.replica = shared.replica if shared else None
-    coordinator.sources_told, coordinator.told = evaluations.look_again, logs.tell
+    coordinator.sources_told = evaluations.look_again
     await coordinator.look()
     background = [
         asyncio.create_task(coordinator.keep_up(), name="keep up"),

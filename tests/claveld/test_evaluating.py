@@ -111,6 +111,13 @@ async def test_each_evaluation_that_begins_and_each_refusal_is_a_line_of_the_log
     ]
 
 
+async def test_one_that_is_broken_off_with_claveld_is_one_too(log: pytest.LogCaptureFixture) -> None:
+    engine = Engine()
+    engine.takes = 60
+    await said(engine, 1)
+    assert [one.getMessage() for one in log.records][1:] == ["stopped source=main"]
+
+
 async def test_some_that_failed_are_no_failure_of_the_source() -> None:
     engine = Engine(Outcome.UNITS_FAILED)
     with pytest.raises(TimeoutError):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import time
+
 import pytest
 
 from clavel_tui.claveld import logs
@@ -41,8 +45,46 @@ async def test_no_token_is_in_it(claveld: Claveld, log: pytest.LogCaptureFixture
 
 def test_progress_is_for_who_watches_it(log: pytest.LogCaptureFixture) -> None:
     events = [
-        Event(seq=seq, at=0, kind=kind, operation="ab12", unit="", text="so it is")
+        Event(seq=seq, at=time.time(), kind=kind, operation="ab12", unit="", text="so it is")
         for seq, kind in enumerate(("begun", "step", "settled"))
     ]
-    logs.tell([*events, Event(seq=9, at=0, kind="warn", unit="amber", text="amber: no")])
+    logs.tell([*events, Event(seq=9, at=time.time(), kind="warn", unit="amber", text="amber: no")])
     assert lines(log) == [("INFO", 'settled operation=ab12 text="so it is"'), ("WARNING", 'warn unit=amber text="amber: no"')]
+
+
+async def test_nothing_is_lost_where_all_is_read_again_and_nothing_said_twice(claveld: Claveld) -> None:
+    told: list[int] = []
+    coordinator = claveld.coordinator
+    await coordinator.look()
+    coordinator.told = lambda events: told.extend(event.seq for event in events)
+    before = (await coordinator.journal.marks())[0]
+
+    async def looks() -> None:
+        while len(told) < 200:
+            coordinator.forget()
+            await coordinator.look()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(looks())
+        for n in range(200):
+            await coordinator.journal.record([("report", "", "amber", f"{n}")])
+    assert told == list(range(before + 1, before + 201))
+
+
+def test_what_is_heard_of_late_says_when_it_was(log: pytest.LogCaptureFixture) -> None:
+    logs.tell([Event(seq=1, at=1_700_000_000, kind="report", unit="amber", text="well")])
+    assert lines(log) == [("INFO", "report at=2023-11-14T22:13:20+00:00 unit=amber text=well")]
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        ("see https://ada:s3cret@git.example.org/f now", "see https://…@git.example.org/f now"),
+        ("https://ada:p@ss@git.example.org/f", "https://…@git.example.org/f"),
+        ("https://git.example.org/f?ref=main&private_token=s3cret", "https://git.example.org/f?ref=main&private_token=…"),
+        ("'https://git.example.org/f?access_token=s3cret'", "'https://git.example.org/f?access_token=…'"),
+        ("https://git.example.org/a@b?monkey=1", "https://git.example.org/a@b?monkey=1"),
+    ],
+)
+def test_a_login_in_a_reference_is_not_in_it(said: str, line: str) -> None:
+    assert json.loads(logs.line("x", text=f"{said} ").partition("text=")[2]) == f"{line} "
