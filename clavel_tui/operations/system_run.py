@@ -95,7 +95,11 @@ class SystemRun:
                 return
             await workshop.sign(path, self._out)
             self._run.tell("step", "copy")
-            await workshop.copy(path, target, self._unit.type.value, self._out)
+            try:
+                await workshop.copy(path, target, self._unit.type.value, self._out)
+            except NixError:
+                await absent(self._parts.runner, target, [path])  # of a unit that went away this says so
+                raise
         self._parts.checkpoint("copied")
 
     async def _build(self, workshop: Workshop) -> None:
