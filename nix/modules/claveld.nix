@@ -47,7 +47,7 @@ in
       path = [ config.nix.package pkgs.git ];
       environment = { HOME = "%S/claveld"; XDG_CACHE_HOME = "%C/claveld"; };
       # The checkout is somebody else's, and git, which Nix asks, reads none of those unless it is told to.
-      preStart = "${pkgs.git}/bin/git config --global --replace-all safe.directory '*'";
+      preStart = "${pkgs.git}/bin/git config --global --replace-all safe.directory '*' || true";
       serviceConfig = {
         ExecStart = "${cfg.package}/bin/claveld --config ${file} serve";
         LoadCredential = lib.optional (cfg.tlsKey != null) "key.pem:${cfg.tlsKey}"

@@ -209,6 +209,23 @@ def test_a_docker_that_stops_answering_is_noticed_though_its_version_is_known(
     assert look().docker == "29.0"
 
 
+@pytest.mark.usefixtures("pid")
+def test_a_docker_that_has_just_come_back_is_none_that_is_silent(
+    here: Target, tools: Path, tmp_path: Path, resident: Callable[[Target], Callable[[], Facts]]
+) -> None:
+    """Its containers' ids are no reason of a refusal."""
+    away = tmp_path / "away"
+    twice = f'n=$(cat {away} 2>/dev/null); [ "${{n:-0}}" = 0 ] || {{ echo $((n - 1)) >{away}; echo restarting >&2; exit 1; }}'
+    program(tools / "docker", f"case $* in ps*) {twice}\n echo abc123 ;; version*) echo 29.0 ;; esac")
+    look = resident(here)
+    for _ in range(3):
+        look()
+    for times in (1, 2):
+        away.write_text(f"{times}\n")
+        seen = look()
+        assert (seen.docker, seen.docker_error) == (("29.0", "") if times == 1 else ("silent", "restarting"))
+
+
 async def test_images_are_asked_for_where_there_may_be_releases(here: Target, tools: Path) -> None:
     program(tools / "docker", "case $* in version*) echo 29.0 ;; image*) echo sha256:1 ;; esac")
     assert (await probe(LocalRunner(Secrets()), UNIT, here)).image_ids == ()

@@ -4,7 +4,10 @@ have docker || { printf 'docker\tmissing\n'; exit 0; }
 silent() { printf 'docker\tsilent\t%s\n' "$(printf '%s' "$1" | tail -n 1)" && exit 0; }
 # Its version is asked where it is not known; that it answers is seen by its containers as well.
 server=${CLAVEL_DOCKER:-$(D version --format '{{.Server.Version}}' 2>&1)} || silent "$server"
-ids=$(container_ids 2>/dev/null) || ids=$(container_ids 2>/dev/null) || silent "$(container_ids 2>&1)"
+if ! ids=$(container_ids 2>/dev/null); then
+    why=$(container_ids 2>&1 >/dev/null) || silent "$why"
+    ids=$(container_ids 2>/dev/null) || silent "it answers now and then"
+fi
 printf 'docker\t%s\n' "$server"
 printf 'compose\t%s\n' "${CLAVEL_COMPOSE:-$(D compose version --short 2>/dev/null)}"
 if [ -n "$ids" ]; then
