@@ -8,7 +8,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, compress
+from operator import is_not
 
 from rich.cells import cell_len
 
@@ -50,9 +51,12 @@ class Board:
         """Which units are not what they were; None where they are not the same units any more."""
         if len(before) != len(self._units):
             return None
-        found = [n for n, (old, new) in enumerate(zip(before, self._units, strict=True)) if old is not new]
-        same = all(before[n].unit.name == self._units[n].unit.name for n in found)
-        return found if same else None
+        found = list(compress(range(len(before)), map(is_not, before, self._units)))
+        for n in found:
+            old, new = before[n].unit, self._units[n].unit
+            if old is not new and old.name != new.name:
+                return None
+        return found
 
     def _take_all(self) -> None:
         self.tally = render.Tally(self._units)
@@ -71,7 +75,7 @@ class Board:
     def _differ(self, old: UnitState, new: UnitState) -> bool:
         if old.health.level is not new.health.level or bool(old.drift) is not bool(new.drift):
             return True
-        if render.entries(old) != render.entries(new):
+        if not render.same_entries(old, new):
             return True
         return bool(self._terms) and self._is_meant(old) is not self._is_meant(new)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.health import Level, container_reason, rank
+from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render.cells import Cell, Row, level_cell
@@ -94,6 +95,18 @@ def entries(state: UnitState) -> tuple[str, ...]:
     """What of the unit stands among the deployments: its system of Nix, by an empty name, and its stacks."""
     system = ("",) if state.facts and state.facts.current else ()
     return (*system, *(view.name for view in state.stacks)) if state.stacks else system
+
+
+def same_entries(one: UnitState, other: UnitState) -> bool:
+    """Whether both have the same entries. Asked of each unit that is looked at, and so made of nothing."""
+    if bool(one.facts and one.facts.current) is not bool(other.facts and other.facts.current):
+        return False
+    ours, theirs = one.stacks, other.stacks
+    return len(ours) == len(theirs) and all(map(_same_name, ours, theirs))
+
+
+def _same_name(one: StackView, other: StackView) -> bool:
+    return one.name == other.name
 
 
 def deployment_row(state: UnitState, entry: str) -> Row:

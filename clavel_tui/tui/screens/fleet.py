@@ -112,7 +112,8 @@ class FleetScreen(BadgedScreen):
         agents = self.query_one("#agents", Listing)
         agents.show(self._board.agents(self._now()))
         trouble = self._state.claveld
-        agents.border_title = Content(f"Agents  ✗ {trouble}" if trouble else "Agents")  # remote text is no markup
+        if self._differs("trouble", trouble):
+            agents.border_title = Content(f"Agents  ✗ {trouble}" if trouble else "Agents")  # remote text is no markup
         self._details()
         self._tick()
 
