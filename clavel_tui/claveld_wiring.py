@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -95,8 +96,20 @@ async def _run(args: argparse.Namespace) -> int:
             await coordinator.look()
             verb = VERBS[name]
             await verb(coordinator, fleet, args, lambda line: sys.stdout.write(f"{line}\n"))
+    if again.is_set():
+        await _heard_all()
     # Asked last: whoever stopped it, before it began anew or while it closed, meant it to end.
     return _AGAIN if again.is_set() and not ended.is_set() else 0
+
+
+async def _heard_all() -> None:
+    """What it was told until now is known behind this, and what comes later ends it at once: nothing is open any more.
+
+    Else a signal that came while the loop is taken down would be heard by nobody.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    await asyncio.sleep(0.01)
 
 
 def _of_console(args: argparse.Namespace, *, changes: bool) -> Config:

@@ -247,6 +247,11 @@ class FarFleet:
         with as_refusal():
             return await self._changing().roll_back(name, to, why)
 
+    async def pin_ref(self, name: str, why: str = "") -> RefState:
+        """See FleetClient."""
+        with as_refusal():
+            return await self._changing().pin(name, why)
+
     async def unpin_ref(self, name: str) -> RefState:
         """See FleetClient."""
         with as_refusal():

@@ -113,6 +113,10 @@ class ConsoleClient(LookingClient):
             _REF, await self._post(f"/v1/refs/{quote(name)}/rollback", {"to": to, "why": why, "revision": revision})
         )
 
+    async def pin(self, name: str, why: str = "") -> RefState:
+        """Evaluations leave the ref where it is."""
+        return self._read(_REF, await self._post(f"/v1/refs/{quote(name)}/pin", {"why": why}))
+
     async def unpin(self, name: str) -> RefState:
         """The ref follows its source again."""
         return self._read(_REF, await self._post(f"/v1/refs/{quote(name)}/unpin", {}))

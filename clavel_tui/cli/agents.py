@@ -35,14 +35,16 @@ async def agents(context: Context) -> int:
 
 
 async def agent(context: Context) -> int:
-    """Hold, release and poll are told to an agent; rollback and unpin move the ref that it asks for."""
+    """Hold, release and poll are told to an agent; rollback, pin and unpin are about the ref that it asks for."""
     args = context.args
     context.refuse_read_only()
     async with context.doors.client(settle=False) as client:
-        if args.order in {"rollback", "unpin"}:
+        if args.order in {"rollback", "pin", "unpin"}:
+            stays = f"stays there until `clavel-tui agent unpin {args.name}`"
             if args.order == "rollback":
                 moved = await client.roll_back_ref(args.name, args.to or "", args.reason or "")
-                stays = f"stays there until `clavel-tui agent unpin {args.name}`"
+            elif args.order == "pin":
+                moved = await client.pin_ref(args.name, args.reason or "")
             else:
                 moved, stays = await client.unpin_ref(args.name), "follows its source again"
             text = f"{args.name} points to {moved.short}, and {stays}"

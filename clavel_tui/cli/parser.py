@@ -233,7 +233,7 @@ def _rollout(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def _agents(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _verb(verbs, "agents", "one line an agent, as claveld knows them")
     agent = _verb(verbs, "agent", "tell an agent to hold, release or poll; or move the ref that it asks for")
-    agent.add_argument("order", choices=("hold", "release", "poll", "rollback", "unpin"))
+    agent.add_argument("order", choices=("hold", "release", "poll", "rollback", "pin", "unpin"))
     agent.add_argument("name", metavar="AGENT|REF")
     agent.add_argument("--to", metavar="ID", help="rollback: to that Deployment (the last known good)")
     agent.add_argument("--reason", help="why; kept by claveld")

@@ -84,6 +84,10 @@ class FleetClient(Protocol):
         """Points a ref to a recorded Deployment, the last known good where none is said; it stays there."""
         ...
 
+    async def pin_ref(self, name: str, why: str = "") -> RefState:
+        """Evaluations leave the ref where it is."""
+        ...
+
     async def unpin_ref(self, name: str) -> RefState:
         """The ref follows its source again."""
         ...

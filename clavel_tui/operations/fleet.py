@@ -226,6 +226,11 @@ class InProcessFleet:
         self._carrier.jobs()
         return await self._pull.roll_back(name, to, why)
 
+    async def pin_ref(self, name: str, why: str = "") -> RefState:
+        """See FleetClient."""
+        self._carrier.jobs()
+        return await self._pull.pin(name, why)
+
     async def unpin_ref(self, name: str) -> RefState:
         """See FleetClient."""
         self._carrier.jobs()

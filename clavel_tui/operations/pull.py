@@ -67,6 +67,11 @@ class Pull:
         with as_refusal():
             return await self._claveld().roll_back(name, to, why)
 
+    async def pin(self, name: str, why: str) -> RefState:
+        """See FleetClient."""
+        with as_refusal():
+            return await self._claveld().pin(name, why)
+
     async def unpin(self, name: str) -> RefState:
         """See FleetClient."""
         with as_refusal():

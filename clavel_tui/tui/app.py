@@ -11,9 +11,9 @@ from textual.screen import Screen
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.fleet.state import FleetState
-from clavel_tui.tui.changing import ChangingConsole
 from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import line
+from clavel_tui.tui.screens.agents import AgentsScreen
 from clavel_tui.tui.screens.dialogs import ConfirmScreen, Preview
 from clavel_tui.tui.screens.evaluated import DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.explain import ExplainScreen
@@ -22,6 +22,7 @@ from clavel_tui.tui.screens.mode import ModeScreen
 from clavel_tui.tui.screens.palette import PaletteScreen
 from clavel_tui.tui.screens.reading import HelpScreen, LogScreen, ReadingScreen, help_lines
 from clavel_tui.tui.screens.stacks import StacksScreen
+from clavel_tui.tui.telling import TellingConsole
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tour import DONE, OVER
 
@@ -29,7 +30,7 @@ ASKED_S = 1.0
 """How long one who leaves waits to hear what runs."""
 
 
-class ClavelApp(ChangingConsole):
+class ClavelApp(TellingConsole):
     """The console of one fleet."""
 
     def do_logs(self) -> None:
@@ -112,6 +113,10 @@ class ClavelApp(ChangingConsole):
     def do_sources(self) -> None:
         """`6`."""
         self._open_mode(SourcesScreen(self._now))
+
+    def do_agents(self) -> None:
+        """`7`."""
+        self._open_mode(AgentsScreen(self._now))
 
     def _open_mode(self, mode: ModeScreen) -> None:
         """There at once, and read behind: what is typed behind the key is the mode's, however slow the line is."""

@@ -68,16 +68,11 @@ class Board:
         moved = False
         for n in changed:
             old, new = before[n], self._units[n]
-            self.tally.change(old, new)
-            moved = moved or self._differ(old, new)
+            moved = self.tally.change(old, new) or moved or self._differ(old, new)
         return moved
 
     def _differ(self, old: UnitState, new: UnitState) -> bool:
-        if old.health.level is not new.health.level or bool(old.drift) is not bool(new.drift):
-            return True
-        if not render.same_entries(old, new):
-            return True
-        return bool(self._terms) and self._is_meant(old) is not self._is_meant(new)
+        return not render.same_entries(old, new) or (bool(self._terms) and self._is_meant(old) is not self._is_meant(new))
 
     def _is_meant(self, unit: UnitState) -> bool:
         return matches(self._terms, unit.unit, unit.health, unit.drift)

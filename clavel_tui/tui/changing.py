@@ -243,10 +243,11 @@ class ChangingConsole(Console):
                 self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
 
     @work(group="confirmed")
-    async def _carry_out(self, what: Awaitable[None]) -> None:
-        """As in _submit, of what is no operation."""
+    async def _carry_out(self, what: Awaitable[str | None]) -> None:
+        """As in _submit, of what is no operation; it says what came of it."""
         try:
-            await what
+            if said := await what:
+                self.notify(said, markup=False)
         except ClavelError as error:
             self.notify(error.text, severity="error", markup=False)
 

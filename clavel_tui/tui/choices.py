@@ -123,6 +123,13 @@ def nothing_to_go_back_to(unit: UnitState | None) -> str:
     return no_stack(unit)
 
 
+def no_agent(unit: UnitState | None) -> str:
+    """Why nobody can be told anything; empty where somebody can."""
+    if unit is None:
+        return "no unit is selected"
+    return "" if unit.agent else f"no claveld knows an agent of {unit.unit.name}"
+
+
 def not_reached(unit: UnitState | None) -> str:
     """Why nothing can be done to that machine itself; empty where it can."""
     if unit is None:

@@ -234,6 +234,8 @@ class Console(App[None]):
             return choices.no_first_contact(self._selected[0])
         if ident == "rollout":
             return "" if self._marks or self._rollouts else "mark units with space first: a rollout is about more than one"
+        if ident == "tell":
+            return choices.no_agent(self._selected[0])
         if ident in {"reboot", "gc"}:
             return choices.not_reached(self._selected[0])
         if ident == "deploy":

@@ -113,6 +113,8 @@ async def test_three_keys_bring_a_unit_back_through_claveld(served: Served, flee
     assert (await fleet.snapshot()).operations == ()
     assert [one.id for one in await fleet.history(10, "amber")] == [ident]
     assert (await fleet.unpin_ref("amber")).deployment.id == B.id
+    pinned = await fleet.pin_ref("amber", "b is good enough")
+    assert (pinned.deployment.id, pinned.pin and pinned.pin.why) == (B.id, "b is good enough")
 
 
 async def test_what_it_cannot_do_is_said(served: Served, fleet: FarFleet) -> None:
@@ -151,6 +153,7 @@ async def test_a_viewers_token_and_a_read_only_console_change_nothing(served: Se
             fleet.evaluate("main"),
             fleet.tell_agent("amber", Order.HOLD),
             fleet.roll_back_ref("amber"),
+            fleet.pin_ref("amber"),
             fleet.unpin_ref("amber"),
         ):
             with pytest.raises(RefusedError, match=word):

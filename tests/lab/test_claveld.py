@@ -165,6 +165,16 @@ def test_a_commit_runs_everywhere_and_the_ref_goes_back(pull: Pull) -> None:
         pull.until_all_run({"h1": firsts["h1"]})
         keys.press("5")
         keys.until("✓ succeeded", "as its agent has", timeout=60)
+        keys.press("7")
+        keys.until("BEHIND", "▌h1", "✓ idle")
+        for row, then, phase in (("j", "it leaves everything as it is", "held"), ("", "a hold and a quarantine end", "idle")):
+            keys.press("A")
+            keys.until("tell the agent of h1", then)
+            keys.press(*row, "Enter")
+            keys.until(then, "y  do it now")
+            keys.press("y")
+            wait_for(f"h1 is {phase}", lambda phase=phase: pull.claveld.report("h1")["phase"] == phase, timeout=60)
+            keys.until("▌h1", f" {phase}")
     viewer, operator = pull.desk("viewer"), pull.desk("operator")
     seen = {unit["name"]: unit for unit in viewer("units", "--json").ends(0).json}
     assert {name: (seen[name]["health"], bool(seen[name]["os"])) for name in names} == dict.fromkeys(names, ("ok", True))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from clavel_tui.domain.agent import Order, RefState
 from clavel_tui.domain.deployment import Deployment, Recorded
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Event, FileChange, ImageChange, Operation, Plan, Request, Verb
@@ -13,7 +14,7 @@ from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import FleetState, RolloutState, SourceState, UnitState
-from tests.tui.fleets import NOW, operation, rolled_out, system_plan
+from tests.tui.fleets import NOW, operation, recorded, rolled_out, system_plan
 
 
 class FakeFleet:
@@ -94,6 +95,21 @@ class FakeFleet:
 
     async def alarm_again(self, unit: str, code: str, text: str) -> None:
         self.asked.append(("alarm_again", (unit, code, text)))
+
+    async def tell_agent(self, agent: str, order: Order) -> None:
+        self.asked.append(("tell_agent", (agent, order)))
+
+    async def pin_ref(self, name: str, why: str = "") -> RefState:
+        self.asked.append(("pin_ref", (name, why)))
+        return self._ref(name)
+
+    async def unpin_ref(self, name: str) -> RefState:
+        self.asked.append(("unpin_ref", name))
+        return self._ref(name)
+
+    def _ref(self, name: str) -> RefState:
+        one = recorded(name, 3, days=0)
+        return RefState(name=name, revision=1, deployment=one.deployment, short=one.short, at=NOW)
 
     async def submit(self, plan: Plan, reason: str = "") -> str:
         self.asked.append(("submit", plan.request))

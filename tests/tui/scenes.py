@@ -8,6 +8,7 @@ from typing import Any
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from clavel_tui.domain.agent import Phase
 from clavel_tui.fleet.state import FleetState
 from clavel_tui.tui.app import ClavelApp
 from tests.tui import fleets
@@ -55,6 +56,10 @@ SCENES: dict[str, tuple[str, ...]] = {
     "operation": ("5", "enter"),
     "sources": ("6",),
     "source": ("6", "enter"),
+    "agents": ("7",),
+    "agent": ("7", "enter"),
+    "tell": ("s_cinnabar", "A"),
+    "tell-preview": ("s_cinnabar", "A", "enter"),
     "tour": ("f1", "x"),
 }
 MODES = (
@@ -63,6 +68,7 @@ MODES = (
     "stacks",
     "history",
     "sources",
+    "agents",
     "explain",
     "rollback",
     "acknowledge",
@@ -78,7 +84,11 @@ def everything() -> FleetState:
     newcomer = fleets.unit("newcomer", stacks=("web",))
     contact = fleets.seen(newcomer, None, "the host key of newcomer is not known").model_copy(update={"kind": "host-key-unknown"})
     eleven = fleets.eleven()
-    return fleets.fleet(fleets.evaluated(), *eleven.units[1:], contact, operations=eleven.operations)
+    agent = fleets.agent(
+        "cinnabar", Phase.QUARANTINED, text="nobody reached it: it went back", running=fleets.path("cinnabar", 1)
+    )
+    pulls = fleets.evaluated().model_copy(update={"agent": agent})
+    return fleets.fleet(pulls, *eleven.units[1:], contact, operations=eleven.operations)
 
 
 def opened(console: MakeApp, state: FleetState | None = None) -> ClavelApp:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from clavel_tui.domain.agent import Phase
-from clavel_tui.fleet.state import UnitState
+from clavel_tui.domain.agent import Order, Phase
+from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui.render import fleet as render
+from clavel_tui.tui.render.agents import AGENT_COLUMNS
 from clavel_tui.tui.render.details import unit_lines
+from clavel_tui.tui.widgets.listing import Listing
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
-from tests.tui.test_keys import settle
+from tests.tui.test_keys import settle, toasts, until
 from tests.tui.test_modes import seen
 
 
@@ -56,3 +58,71 @@ async def test_a_claveld_that_is_away_is_told_in_the_panes_frame_and_its_words_a
         await settle(pilot)
         assert "Agents  ✗ https://c [red]cannot be reached[/]" in seen(app)
         assert "✓ idle" in seen(app)
+
+
+def agents() -> FleetState:
+    """Amber is well, beryl's agent has left something alone, and coral has none."""
+    well, bad, none = (fleets.evaluated(name) for name in ("amber", "beryl", "coral"))
+    well = well.model_copy(update={"agent": fleets.agent("amber", running=well.head.nar_id if well.head else "")})
+    bad = bad.model_copy(
+        update={"agent": fleets.agent("beryl", Phase.QUARANTINED, text="it went back", running=fleets.path("beryl", 1))}
+    )
+    return fleets.fleet(well, bad, none)
+
+
+async def test_the_mode_has_what_wants_a_person_first_and_how_far_behind_it_is(console: MakeApp) -> None:
+    app, fake = console(agents())
+    async with app.run_test(size=(160, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("7")
+        await settle(pilot)
+        listing = app.screen.query_one(Listing)
+        rows = {row.key: dict(zip(AGENT_COLUMNS, (cell.text for cell in row.cells), strict=True)) for row in listing.rows}
+        assert list(rows) == ["beryl", "amber"]
+        assert (rows["amber"]["AGENT"], rows["amber"]["BEHIND"]) == ("✓ idle", "0")
+        assert (rows["beryl"]["AGENT"], rows["beryl"]["WHY"]) == ("■ quarantined", "it went back")
+        assert rows["beryl"]["BEHIND"].startswith("2, ")
+        fake.show(fleets.fleet(fake.state.units[0]))
+        await until(pilot, lambda: [row.key for row in listing.rows] == ["amber"])
+        await pilot.press("enter")
+        await settle(pilot)
+        assert "Agent of amber" in seen(app)
+
+
+@pytest.mark.parametrize(
+    ("unit", "keys", "asked", "word"),
+    [
+        ("beryl", ("enter", "y"), ("tell_agent", ("beryl", Order.RELEASE)), "told to release"),
+        ("amber", ("enter", "y"), ("tell_agent", ("amber", Order.POLL)), "told to poll"),
+        ("amber", ("j", "enter", "y"), ("tell_agent", ("amber", Order.HOLD)), "told to hold"),
+        ("amber", ("j", "j", "enter", "w", "h", "m", "enter", "y"), ("pin_ref", ("amber", "hm")), "and stays there"),
+        ("amber", ("j", "j", "j", "enter", "y"), ("unpin_ref", "amber"), "follows its source again"),
+        ("amber", ("enter", "n"), None, ""),
+        ("amber", ("escape",), None, ""),
+    ],
+)
+async def test_an_agent_is_told_after_a_yes(console: MakeApp, unit: str, keys: tuple[str, ...], asked: object, word: str) -> None:
+    app, fake = console(agents())
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("7")
+        await settle(pilot)
+        listing = app.screen.query_one(Listing)
+        listing.show(listing.rows, select=unit)
+        for key in ("A", *keys):
+            await pilot.press(key)
+            await settle(pilot)
+        assert [one for one in fake.asked if one[0] in {"tell_agent", "pin_ref", "unpin_ref"}] == ([asked] if asked else [])
+        assert word in toasts(app)
+
+
+async def test_who_has_no_agent_is_told_nothing(console: MakeApp) -> None:
+    app, _ = console(fleets.fleet(agents().units[2]))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("A")
+        await settle(pilot)
+        assert "no claveld knows an agent of coral" in toasts(app)
+        await pilot.press("7")
+        await settle(pilot)
+        assert "no unit pulls" in seen(app)

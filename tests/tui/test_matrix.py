@@ -171,6 +171,18 @@ async def test_a_fleet_that_pulls(console: MakeApp, pictures: SnapshotAssertion)
         await in_themes(app, pilot)
 
 
+async def test_agents_of_every_kind(console: MakeApp, pictures: SnapshotAssertion) -> None:
+    app = opened(console, fleets.pulling())
+
+    def look(size: tuple[int, int]) -> None:
+        assert app.export_screenshot(simplify=True) == pictures(name=f"{size[0]}x{size[1]}")
+
+    async with app.run_test(size=SIZES[-1]) as pilot:
+        await press("agents")(pilot)
+        await in_sizes(app, pilot, look)
+        await in_themes(app, pilot)
+
+
 @pytest.mark.parametrize("scene", MODES)
 @pytest.mark.parametrize("kind", FLEETS)
 async def test_every_kind_of_fleet(console: MakeApp, scene: str, kind: str) -> None:

@@ -10,8 +10,8 @@ from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age, short_id
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.choices import muted_words
+from clavel_tui.tui.render.agents import agent_lines
 from clavel_tui.tui.render.cells import Cell, Line, level_cell, line
-from clavel_tui.tui.render.fleet import agent_cell, system
 
 
 def unit_lines(state: UnitState, now: float) -> list[Line]:
@@ -52,17 +52,7 @@ def _agent(state: UnitState, now: float) -> Iterator[Line]:
     if state.agent is None:
         return
     yield line("")
-    seen = Cell(f"  heard of {age(now - state.agent.seen)} ago" if state.agent.seen else "", "dim")
-    yield line(Cell(f"⇣ agent {state.agent.agent.name}  ", "head"), agent_cell(state, now), seen)
-    if state.agent.refused:
-        yield line(Cell(f"  claveld refuses it: {state.agent.refused}", "bad"))
-    for said in state.agent.reports:
-        report = said.report
-        outcome = f", {report.outcome.value}" if report.outcome else ""
-        yield line(Cell(f"  {report.name}  ", "plain"), Cell(f"{report.phase.value}{outcome}", "dim"))
-        if report.text:
-            yield line(Cell(f"    {report.text}", "warn"))
-        yield line(Cell(f"    wants {report.desired[:8] or '-'}  runs {system(report.running) or '-'}  {report.version}", "dim"))
+    yield from agent_lines(state, state.agent, now)
 
 
 def _stack(view: StackView, state: UnitState) -> Iterator[Line]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.health import Level, container_reason, rank
-from clavel_tui.domain.stackview import StackView
 from clavel_tui.domain.text import age
 from clavel_tui.fleet.state import UnitState
 from clavel_tui.tui.render.cells import Cell, Row, level_cell
@@ -34,13 +33,15 @@ class Tally:
         self.drifting += bool(unit.drift)
         self.looking += unit.looking
 
-    def change(self, old: UnitState, new: UnitState) -> None:
-        """One of them is another now."""
-        if old.health.level is not new.health.level:
-            self.levels[old.health.level] -= 1
-            self.levels[new.health.level] += 1
-        self.drifting += bool(new.drift) - bool(old.drift)
+    def change(self, old: UnitState, new: UnitState) -> bool:
+        """One of them is another now; whether it counts otherwise, but for being looked at."""
+        was, now, drift = old.health.level, new.health.level, bool(new.drift) - bool(old.drift)
+        if was is not now:
+            self.levels[was] -= 1
+            self.levels[now] += 1
+        self.drifting += drift
         self.looking += new.looking - old.looking
+        return was is not now or drift != 0
 
 
 def headline(tally: Tally | None, oldest: float | None, now: float) -> tuple[Cell, ...]:
@@ -101,12 +102,12 @@ def same_entries(one: UnitState, other: UnitState) -> bool:
     """Whether both have the same entries. Asked of each unit that is looked at, and so made of nothing."""
     if bool(one.facts and one.facts.current) is not bool(other.facts and other.facts.current):
         return False
-    ours, theirs = one.stacks, other.stacks
-    return len(ours) == len(theirs) and all(map(_same_name, ours, theirs))
-
-
-def _same_name(one: StackView, other: StackView) -> bool:
-    return one.name == other.name
+    if len(one.stacks) != len(other.stacks):
+        return False
+    for ours, theirs in zip(one.stacks, other.stacks, strict=True):  # noqa: SIM110  a generator for each unit is half of the cost
+        if ours.name != theirs.name:
+            return False
+    return True
 
 
 def deployment_row(state: UnitState, entry: str) -> Row:

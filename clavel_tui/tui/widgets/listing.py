@@ -152,6 +152,11 @@ class Listing(ScrollView, can_focus=True):
         top = self.scroll_offset.y
         return list(self._rows[top : top + max(self.size.height - 1, 0)])
 
+    def set_columns(self, columns: Sequence[str]) -> None:
+        """Other columns, for the rows that are shown next."""
+        self._columns = tuple(columns)
+        self._widths = [len(column) for column in columns]
+
     def set_empty(self, text: str) -> None:
         """What stands there while there is no row."""
         if text != self._empty:

@@ -18,11 +18,19 @@ class Tabs(Static):
         super().__init__(id="tabs")
         self._mode = mode
 
-    def on_mount(self) -> None:
+    def on_resize(self) -> None:
+        """Where there is no room for all names, the others' numbers are left."""
+        spans = self._spans(named=True)
+        if sum(len(span.text) for span in spans) > self.size.width:
+            spans = self._spans(named=False)
+        self.update(content([Line(tuple(spans))]))
+
+    def _spans(self, *, named: bool) -> list[Cell]:
         """Keys that the user has given other places are shown as they are."""
         keymap = getattr(self.app, "keys", {})
-        spans: list[Cell] = []
+        spans = []
         for one in MODES:
-            text = f"{key_of(one.id, keymap)} {one.name}"
-            spans.append(Cell(f"[{text}]", "head") if one.id == self._mode else Cell(f" {text} ", "dim"))
-        self.update(content([Line(tuple(spans))]))
+            here = one.id == self._mode
+            text = f"{key_of(one.id, keymap)} {one.name}" if named or here else key_of(one.id, keymap)
+            spans.append(Cell(f"[{text}]", "head") if here else Cell(f" {text} ", "dim"))
+        return spans
