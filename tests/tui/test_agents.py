@@ -125,4 +125,4 @@ async def test_who_has_no_agent_is_told_nothing(console: MakeApp) -> None:
         assert "no claveld knows an agent of coral" in toasts(app)
         await pilot.press("7")
         await settle(pilot)
-        assert "no unit pulls" in seen(app)
+        assert "no claveld tells of agents" in seen(app)

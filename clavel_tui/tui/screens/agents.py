@@ -21,7 +21,7 @@ class AgentsScreen(ModeScreen):
 
     IDENT = "agents"
     COLUMNS = render.FEW_COLUMNS
-    EMPTY = "no unit pulls: `claveld agent add` on the server, `clavel-agent enrol` on the unit, [claveld] in config.toml"
+    EMPTY = "no claveld tells of agents: name it as [claveld] in config.toml; README, when your fleet outgrows SSH"
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         super().__init__()
