@@ -22,13 +22,18 @@ _PROGRESS = frozenset({"begun", "step"})
 """Events that are for whoever watches an operation; that it begins, and why, has a line of its own."""
 
 
+MANY = 1000
+"""What a new one of several learns at once is the whole past: of that the end is told."""
 LATE_S = 60.0
 """What is older when it is heard of, as by a claveld that was away, says when it was; all else is of now."""
 
 
 def tell(events: Iterable[Event]) -> None:
     """What was journalled since, by whomever: refs that moved, tokens, reports, what an evaluation came to."""
-    for event in events:
+    events = list(events)
+    if len(events) > MANY:
+        LOG.info(line("past", events=str(len(events) - MANY)))
+    for event in events[-MANY:]:
         if event.kind not in _PROGRESS:
             said = {"operation": event.operation, "unit": event.unit, "text": event.text}
             if time.time() - event.at > LATE_S:

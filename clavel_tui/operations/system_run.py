@@ -98,9 +98,17 @@ class SystemRun:
             try:
                 await workshop.copy(path, target, self._unit.type.value, self._out)
             except NixError:
-                await absent(self._parts.runner, target, [path])  # of a unit that went away this says so
+                await self._raise_if_away(target, path)
                 raise
         self._parts.checkpoint("copied")
+
+    async def _raise_if_away(self, target: Target, path: str) -> None:
+        """A unit that went away is no failure of the copy; of one that is there Nix has said what was wrong."""
+        try:
+            await absent(self._parts.runner, target, [path])
+        except RemoteError as error:
+            if error.kind == "unreachable":
+                raise
 
     async def _build(self, workshop: Workshop) -> None:
         """A derivation that was collected as garbage is written again by the evaluator, from the very revision."""

@@ -7,10 +7,12 @@ import contextlib
 
 from textual import on, work
 from textual.screen import Screen
+from textual.worker import WorkerError
 
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
 from clavel_tui.fleet.state import FleetState
+from clavel_tui.tui.changing import CONFIRMED
 from clavel_tui.tui.messages import OpenRollout
 from clavel_tui.tui.render.cells import line
 from clavel_tui.tui.screens.agents import AgentsScreen
@@ -26,6 +28,8 @@ from clavel_tui.tui.telling import TellingConsole
 from clavel_tui.tui.widgets.listing import Listing
 from clavel_tui.tui.widgets.tour import DONE, OVER
 
+SENT_S = 5.0
+"""How long one who leaves waits until what he has confirmed is sent."""
 ASKED_S = 1.0
 """How long one who leaves waits to hear what runs."""
 
@@ -147,22 +151,33 @@ class ClavelApp(TellingConsole):
     @work(group="dialog", exclusive=True)
     async def do_quit(self) -> None:
         """`q`: running operations go on, and that is said before. Asked anew: what is shown is a moment old."""
-        state = self._state
+        state, unsent = self._state, not await self._all_sent()
         with contextlib.suppress(TimeoutError):  # a claveld that does not answer keeps nobody here
             async with asyncio.timeout(ASKED_S):
                 state = await self._client.snapshot() if self._client else None
         running = [o for o in state.operations if o.state is State.RUNNING and not _of_claveld(state, o)] if state else []
-        if not running:
+        if not running and not unsent:
             self._leave()
             return
 
         async def preview() -> Preview:
             words = [(o.request.sentence, _after_leaving(o)) for o in running]
+            words += [("what you said yes to just now", "it is not sent yet, and is not done")] if unsent else []
             return Preview([line(f"{what}: {then}") for what, then in words])
 
         leave = ConfirmScreen("Leave while operations run?", preview, asks_why=False)
         if await self.push_screen_wait(leave) is not None:
             self._leave()
+
+    async def _all_sent(self) -> bool:
+        """Whether all that was confirmed is on its way. Over a slow line it is waited for."""
+        sending = [worker for worker in self.workers if worker.group == CONFIRMED and not worker.is_finished]
+        try:
+            async with asyncio.timeout(SENT_S):
+                await self.workers.wait_for_complete(sending)
+        except (TimeoutError, WorkerError):
+            return False
+        return True
 
     def _leave(self, seen: Screen[object] | None = None) -> None:
         """Behind what is just being put up: Textual mounts nothing in an app that ends, and a screen would miss its parts."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from textual import on, work
 
 from clavel_tui.domain.errors import ClavelError
-from clavel_tui.domain.operation import Plan, Request, State, Verb
+from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import GOOD, Outcome
 from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.system import Mode
@@ -29,6 +29,9 @@ from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
 from clavel_tui.tui.screens.evaluated import DeploymentScreen, DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.history import HistoryScreen, OperationScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
+
+CONFIRMED = "confirmed"
+"""Workers of what a person has said yes to: no key that follows ends them."""
 
 
 class ChangingConsole(Console):
@@ -203,15 +206,17 @@ class ChangingConsole(Console):
             return
         self._begin_rollout(client, many.possible, state.rollout, why)
 
-    @work(group="confirmed")
+    @work(group=CONFIRMED)
     async def _begin_rollout(self, client: FleetClient, plans: Sequence[Plan], settings: RolloutSettings, why: str) -> None:
+        below = self.screen
         try:
             ident = await client.roll_out(plans, settings, why)
         except ClavelError as error:
             self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
         else:
             self._follow(client, ident)
-            self.open_rollout(ident)
+            if self.screen is below:  # who has gone elsewhere meanwhile finds it by `w`
+                self.open_rollout(ident)
 
     def open_rollout(self, ident: str) -> None:
         """Its table, which lives as long as it is looked at; the rollout says by itself how it ended."""
@@ -229,7 +234,7 @@ class ChangingConsole(Console):
         except ClavelError as error:
             self.notify(error.text, severity="error", markup=False)
 
-    @work(group="confirmed")
+    @work(group=CONFIRMED)
     async def _submit(self, client: FleetClient, plans: Sequence[Plan], why: str) -> None:
         """In a worker of its own: the next key ends that of the dialog, and a person has said yes to all of them."""
         for plan in plans:
@@ -242,7 +247,7 @@ class ChangingConsole(Console):
             except ClavelError as error:
                 self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
 
-    @work(group="confirmed")
+    @work(group=CONFIRMED)
     async def _carry_out(self, what: Awaitable[str | None]) -> None:
         """As in _submit, of what is no operation; it says what came of it."""
         try:
@@ -284,13 +289,18 @@ class ChangingConsole(Console):
         if not good:
             self.bell()
 
+    @property
+    def _operation_shown(self) -> Operation | None:
+        """The one that is read, or that is under the history's cursor."""
+        front = self._in_front
+        if isinstance(front, OperationScreen):
+            return front.operation
+        return front.chosen if isinstance(front, HistoryScreen) else None
+
     @work(group="dialog", exclusive=True)
     async def do_undo(self) -> None:
         """`z` on an operation of the history: back to what ran before it."""
-        front = self._in_front
-        operation = front.chosen if isinstance(front, HistoryScreen) else None
-        if isinstance(front, OperationScreen):
-            operation = front.operation
+        operation = self._operation_shown
         if operation is None or not operation.came_from:
             self.notify("select an operation of the history (5) that changed a stack or a system", severity="warning")
             return
@@ -350,20 +360,32 @@ class ChangingConsole(Console):
         title = f"first contact: is that the key of {name}?"
         if await self.push_screen_wait(ConfirmScreen(title, preview, asks_why=False)) is None or not found:
             return
+        done = asyncio.Event()
+        self._accept(client, name, found[0], done)
+        await done.wait()  # and not for the worker: who is ended while it waits for one ends it
+
+    @work(group=CONFIRMED)
+    async def _accept(self, client: FleetClient, name: str, key: str, done: asyncio.Event) -> None:
         try:
-            self.notify(f"written to {await asyncio.shield(client.trust(found[0]))}", markup=False)
+            self.notify(f"written to {await client.trust(key)}", markup=False)
             await client.refresh([name])
         except ClavelError as error:
             self.notify(error.text, severity="error", markup=False)
+        finally:
+            done.set()
 
     @work(group="cancel")
     async def do_cancel(self) -> None:
         """`c`."""
-        unit, _ = self._selected
-        # A rollout is aborted where it is looked at, and by nobody who means one unit.
-        running = [o for o in self._going_on(unit, or_no_unit=True) if o.request.verb is not Verb.ROLLOUT]
+        (unit, _), shown = self._selected, self._operation_shown
+        if shown and shown.request.verb is Verb.ROLLOUT:
+            self.notify("a rollout is aborted where it is looked at: enter, then c", severity="warning")
+            return
+        going_on = self._state.operations if self._state else ()
+        running = [o for o in going_on if o.id == shown.id] if shown else self._going_on(unit, or_no_unit=True)
+        running = [o for o in running if o.request.verb is not Verb.ROLLOUT]  # nobody means one who means a unit
         if not running or self._client is None:
-            self.notify("nothing runs on this unit", severity="warning")
+            self.notify("this operation has ended" if shown else "nothing runs on this unit", severity="warning")
             return
         # What waits for the unit first, since no unit has to be told of it; and the unit's own before an evaluation.
         chosen = min(running, key=lambda o: (o.state is not State.PLANNED, not o.request.unit))
@@ -395,7 +417,7 @@ class ChangingConsole(Console):
         if name:
             self._begin_evaluation(client, name)
 
-    @work(group="confirmed")
+    @work(group=CONFIRMED)
     async def _begin_evaluation(self, client: FleetClient, name: str) -> None:
         try:
             self._follow(client, await client.evaluate(name))

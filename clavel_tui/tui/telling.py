@@ -33,7 +33,9 @@ class TellingConsole(ChangingConsole):
         what, then = (cell.text for cell in chosen.cells)
 
         async def preview() -> Preview:
-            return Preview([line(Cell(f"{unit.unit.name}: ", "head"), Cell(then))])
+            late = [line(Cell("it is away, and hears what it is told last when it is back", "warn"))]
+            away = chosen.key not in {PIN, UNPIN} and (agent.away(self._now()) or not agent.seen)
+            return Preview([line(Cell(f"{unit.unit.name}: ", "head"), Cell(then)), *(late if away else [])])
 
         why = await self.push_screen_wait(ConfirmScreen(f"{what}: {unit.unit.name}", preview, asks_why=chosen.key == PIN))
         if why is not None:

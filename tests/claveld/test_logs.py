@@ -71,6 +71,12 @@ async def test_nothing_is_lost_where_all_is_read_again_and_nothing_said_twice(cl
     assert told == list(range(before + 1, before + 201))
 
 
+def test_of_a_whole_past_the_end_is_told(log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MANY", 2)
+    logs.tell([Event(seq=seq, at=time.time(), kind="report", unit="amber", text=str(seq)) for seq in range(5)])
+    assert [text for _, text in lines(log)] == ["past events=3", "report unit=amber text=3", "report unit=amber text=4"]
+
+
 def test_what_is_heard_of_late_says_when_it_was(log: pytest.LogCaptureFixture) -> None:
     logs.tell([Event(seq=1, at=1_700_000_000, kind="report", unit="amber", text="well")])
     assert lines(log) == [("INFO", "report at=2023-11-14T22:13:20+00:00 unit=amber text=well")]

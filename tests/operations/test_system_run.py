@@ -51,20 +51,21 @@ class Run:
 
 
 @pytest.mark.parametrize(
-    ("away", "end"),
+    ("trouble", "end"),
     [
-        (True, (Outcome.UNREACHABLE, "nothing was changed: there is no way to h1")),
-        (False, (Outcome.FAILED, f"nothing was changed: {FAILED}")),
+        ("unreachable", (Outcome.UNREACHABLE, "nothing was changed: there is no way to h1")),
+        ("nix", (Outcome.FAILED, f"nothing was changed: {FAILED}")),
+        ("", (Outcome.FAILED, f"nothing was changed: {FAILED}")),
     ],
 )
 async def test_a_unit_that_went_away_before_the_copy_is_told_apart(
-    monkeypatch: pytest.MonkeyPatch, away: bool, end: tuple[Outcome, str]
+    monkeypatch: pytest.MonkeyPatch, trouble: str, end: tuple[Outcome, str]
 ) -> None:
     async def absent(_runner: object, target: Target, paths: Iterable[str], *_: object) -> frozenset[str]:
         if target.address == LOCAL:
             return frozenset()
-        if away:
-            raise RemoteError("unreachable", "there is no way to h1")
+        if trouble:
+            raise RemoteError(trouble, "there is no way to h1")
         return frozenset(paths)
 
     monkeypatch.setattr(system_run, "absent", absent)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from clavel_tui.domain.agent import Order, Phase
+from clavel_tui.domain.agent import Order, Phase, Told
 from clavel_tui.fleet.state import FleetState, UnitState
 from clavel_tui.tui.render import fleet as render
-from clavel_tui.tui.render.agents import AGENT_COLUMNS
+from clavel_tui.tui.render.agents import AGENT_COLUMNS, tell_rows
 from clavel_tui.tui.render.details import unit_lines
 from clavel_tui.tui.widgets.listing import Listing
 from tests.tui import fleets
@@ -126,3 +126,19 @@ async def test_who_has_no_agent_is_told_nothing(console: MakeApp) -> None:
         await pilot.press("7")
         await settle(pilot)
         assert "no claveld tells of agents" in seen(app)
+
+
+def test_what_was_told_and_maybe_not_heard_can_be_taken_back() -> None:
+    idle = fleets.agent("amber")
+    told = idle.model_copy(update={"told": Told(order=Order.HOLD, number=1)})
+    assert [next(row.key for row in tell_rows(one)) for one in (idle, told)] == ["poll", "release"]
+
+
+async def test_one_that_is_away_is_said_to_hear_it_late(console: MakeApp) -> None:
+    app, _ = console(fleets.fleet(pulling(ago=4000.0)))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        for key in ("A", "enter"):
+            await pilot.press(key)
+            await settle(pilot)
+        assert "hears what it is told last when it is back" in seen(app)

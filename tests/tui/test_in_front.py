@@ -7,16 +7,19 @@ from collections.abc import Sequence
 
 import pytest
 
-from clavel_tui.domain.operation import Operation, Plan, Request, Verb
+from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.fleet.state import FleetState, SourceState
 from clavel_tui.tui.screens.evaluated import DeploymentScreen
 from clavel_tui.tui.screens.history import OperationScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
+from clavel_tui.tui.screens.stacks import StacksScreen
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.fake import FakeFleet
 from tests.tui.test_keys import settle, submitted, toasts
+from tests.tui.test_modes import seen
 from tests.tui.test_type_ahead import planned, typed
 
 
@@ -177,3 +180,117 @@ def late(call: object) -> object:
         return await call(*args)  # type: ignore[operator]
 
     return called
+
+
+def running(ident: str, unit: str, verb: Verb = Verb.UPDATE, state: State = State.RUNNING) -> Operation:
+    request = Request(unit=unit, stack="web" if unit else "main", verb=verb)
+    return fleets.operation().model_copy(update={"request": request, "id": ident, "state": state})
+
+
+@pytest.mark.parametrize(
+    ("row", "cancelled", "word"),
+    [
+        (0, "runs", "asked"),
+        (1, None, "this operation has ended"),
+        (2, None, "a rollout is aborted where it is looked at"),
+        (3, "eval2", "asked"),
+    ],
+)
+@pytest.mark.parametrize("opened", [False, True])
+async def test_the_operation_that_is_shown_is_cancelled_and_no_other(
+    console: MakeApp, row: int, cancelled: str | None, word: str, opened: bool
+) -> None:
+    evaluations = [running(ident, "", Verb.EVALUATE) for ident in ("eval1", "eval2")]
+    waits, runs = running("waits", "amber", state=State.PLANNED), running("runs", "amber")
+    rollout = fleets.rollout("wave 1")
+    app, fake = console(units("amber", "beryl").model_copy(update={"operations": (*evaluations, waits, runs, rollout)}))
+    fake.past = [runs, on("beryl", "b"), rollout, evaluations[1]]
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("5")
+        await settle(pilot)
+        await pilot.press(*"j" * row)
+        if opened and row != 2:
+            await pilot.press("enter")
+            await settle(pilot)
+        await pilot.press("c")
+        await settle(pilot)
+        assert [said for what, said in fake.asked if what == "cancel"] == ([cancelled] if cancelled else [])
+        assert word in toasts(app)
+
+
+async def test_who_leaves_right_behind_his_yes_has_said_it(console: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, fake = console(units("amber", "beryl", "coral"))
+    monkeypatch.setattr(fake, "submit", late(fake.submit))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("space", "space", "t")
+        await settle(pilot)
+        typed(app, "y")
+        await asyncio.sleep(0.1)
+        typed(app, "q")
+        async with asyncio.timeout(5):
+            while app.is_running:
+                await asyncio.sleep(0.05)
+    assert [request.unit for request in submitted(fake)] == ["amber", "beryl"]
+
+
+async def test_what_cannot_be_sent_is_said_before_one_leaves(console: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, fake = console(units("amber", "beryl"))
+    monkeypatch.setattr("clavel_tui.tui.app.SENT_S", 0.2)
+    sent = asyncio.Event()
+
+    async def never(_plan: Plan, _reason: str = "") -> str:
+        await sent.wait()
+        return "0123456789abcdef"
+
+    monkeypatch.setattr(fake, "submit", never)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("t")
+        await settle(pilot)
+        await pilot.press("y", "q")
+        await asyncio.sleep(0.5)
+        await settle(pilot)
+        assert "it is not sent yet, and is not done" in seen(app)
+        await pilot.press("n")
+        sent.set()
+        await settle(pilot)
+        assert app.is_running
+
+
+async def test_a_rollout_that_begins_late_comes_up_over_nothing_else(console: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, fake = console(evaluated("amber", "beryl"))
+    monkeypatch.setattr(fake, "roll_out", late(fake.roll_out))
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        for key in ("space", "w", "y", "3"):
+            await pilot.press(key)
+            if key != "y":
+                await settle(pilot)
+        await asyncio.sleep(0.4)
+        await settle(pilot)
+        assert isinstance(app.screen, StacksScreen)
+        assert [word for word, _ in fake.asked if word == "roll_out"] == ["roll_out"]
+
+
+async def test_a_host_key_that_cannot_be_written_is_said_whatever_is_typed(
+    console: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newcomer = fleets.unit("newcomer", stacks=("web",))
+    state = fleets.seen(newcomer, None, "its host key is not known").model_copy(update={"kind": "host-key-unknown"})
+    app, fake = console(fleets.fleet(state))
+
+    async def full(_line: str) -> str:
+        await asyncio.sleep(0.2)
+        raise RefusedError("disk full")
+
+    monkeypatch.setattr(fake, "trust", full)
+    async with app.run_test(size=(120, 35)) as pilot:
+        await settle(pilot)
+        await pilot.press("T")
+        await settle(pilot)
+        typed(app, "y", "a")
+        await asyncio.sleep(0.5)
+        await settle(pilot)
+        assert "disk full" in toasts(app)

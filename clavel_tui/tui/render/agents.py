@@ -80,7 +80,8 @@ def tell_rows(agent: AgentState) -> list[Row]:
         PIN: ("pin its ref", "evaluations leave it where it is"),
         UNPIN: ("unpin its ref", "it points to what was evaluated last again, and the agent applies that"),
     }
-    if not phases & {Phase.HELD, Phase.QUARANTINED, Phase.FAILED}:
+    unheard = agent.told is not None and agent.told.order is Order.HOLD  # it may not have heard it yet
+    if not unheard and not phases & {Phase.HELD, Phase.QUARANTINED, Phase.FAILED}:
         rows.pop(Order.RELEASE.value)
     if Phase.HELD in phases:
         rows.pop(Order.HOLD.value)

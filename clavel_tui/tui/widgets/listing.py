@@ -154,8 +154,9 @@ class Listing(ScrollView, can_focus=True):
 
     def set_columns(self, columns: Sequence[str]) -> None:
         """Other columns, for the rows that are shown next."""
-        self._columns = tuple(columns)
-        self._widths = [len(column) for column in columns]
+        if tuple(columns) != self._columns:
+            self._columns = tuple(columns)
+            self._widths = [len(column) for column in columns]
 
     def set_empty(self, text: str) -> None:
         """What stands there while there is no row."""
