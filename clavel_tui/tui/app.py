@@ -7,7 +7,6 @@ import contextlib
 
 from textual import on, work
 from textual.screen import Screen
-from textual.worker import WorkerError
 
 from clavel_tui.domain.operation import Operation, State, Verb
 from clavel_tui.domain.stackview import StackView
@@ -30,6 +29,7 @@ from clavel_tui.tui.widgets.tour import DONE, OVER
 
 SENT_S = 5.0
 """How long one who leaves waits until what he has confirmed is sent."""
+LOOK_S = 0.05
 ASKED_S = 1.0
 """How long one who leaves waits to hear what runs."""
 
@@ -170,14 +170,16 @@ class ClavelApp(TellingConsole):
             self._leave()
 
     async def _all_sent(self) -> bool:
-        """Whether all that was confirmed is on its way. Over a slow line it is waited for."""
-        sending = [worker for worker in self.workers if worker.group == CONFIRMED and not worker.is_finished]
-        try:
-            async with asyncio.timeout(SENT_S):
-                await self.workers.wait_for_complete(sending)
-        except (TimeoutError, WorkerError):
-            return False
-        return True
+        """Whether all that was confirmed is on its way. Over a slow line it is waited for.
+
+        By looking: a wait for a worker that is broken off ends the worker.
+        """
+        sending = [worker for worker in self.workers if worker.group == CONFIRMED]
+        turns = int(SENT_S / LOOK_S)
+        while turns and not all(worker.is_finished for worker in sending):
+            turns -= 1
+            await asyncio.sleep(LOOK_S)
+        return all(worker.is_finished for worker in sending)
 
     def _leave(self, seen: Screen[object] | None = None) -> None:
         """Behind what is just being put up: Textual mounts nothing in an app that ends, and a screen would miss its parts."""

@@ -118,8 +118,18 @@ class Claveld:
         body = None if said is None else json.dumps(said).encode()
         headers = {"Authorization": f"Bearer {self.operator}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers)
-        with urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=self.ca)) as answer:
-            return json.loads(answer.read())
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=ssl.create_default_context(cafile=self.ca)) as answer:
+                return json.loads(answer.read())
+        except OSError as error:
+            ended = self._process.poll() if self._process else None
+            error.add_note(f"claveld has ended: {ended}\n{self._said()}")
+            raise
+
+    def _said(self) -> str:
+        """The end of its log, where it has one of its own."""
+        log = self.folder / "log"
+        return log.read_text()[-3000:] if log.exists() else ""
 
     def report(self, agent: str) -> dict[str, Any]:
         """What it said last; empty where it has said nothing."""

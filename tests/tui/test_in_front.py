@@ -240,11 +240,13 @@ async def test_what_cannot_be_sent_is_said_before_one_leaves(console: MakeApp, m
     monkeypatch.setattr("clavel_tui.tui.app.SENT_S", 0.2)
     sent = asyncio.Event()
 
-    async def never(_plan: Plan, _reason: str = "") -> str:
-        await sent.wait()
-        return "0123456789abcdef"
+    submit = fake.submit
 
-    monkeypatch.setattr(fake, "submit", never)
+    async def when_it_is_sent(plan: Plan, reason: str = "") -> str:
+        await sent.wait()
+        return await submit(plan, reason)
+
+    monkeypatch.setattr(fake, "submit", when_it_is_sent)
     async with app.run_test(size=(120, 35)) as pilot:
         await settle(pilot)
         await pilot.press("t")
@@ -256,7 +258,7 @@ async def test_what_cannot_be_sent_is_said_before_one_leaves(console: MakeApp, m
         await pilot.press("n")
         sent.set()
         await settle(pilot)
-        assert app.is_running
+        assert [request.unit for request in submitted(fake)] == ["amber"]
 
 
 async def test_a_rollout_that_begins_late_comes_up_over_nothing_else(console: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
