@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from clavel_tui.domain.operation import Event
@@ -28,9 +28,8 @@ LATE_S = 60.0
 """What is older when it is heard of, as by a claveld that was away, says when it was; all else is of now."""
 
 
-def tell(events: Iterable[Event]) -> None:
+def tell(events: Sequence[Event]) -> None:
     """What was journalled since, by whomever: refs that moved, tokens, reports, what an evaluation came to."""
-    events = list(events)
     if len(events) > MANY:
         LOG.info(line("past", events=str(len(events) - MANY)))
     for event in events[-MANY:]:

@@ -361,16 +361,13 @@ class ChangingConsole(Console):
         if await self.push_screen_wait(ConfirmScreen(title, preview, asks_why=False)) is None or not found:
             return
         done = asyncio.Event()
-        self._accept(client, name, found[0], done)
+        self._carry_out(self._accept(client, name, found[0], done))
         await done.wait()  # and not for the worker: who is ended while it waits for one ends it
 
-    @work(group=CONFIRMED)
     async def _accept(self, client: FleetClient, name: str, key: str, done: asyncio.Event) -> None:
         try:
             self.notify(f"written to {await client.trust(key)}", markup=False)
             await client.refresh([name])
-        except ClavelError as error:
-            self.notify(error.text, severity="error", markup=False)
         finally:
             done.set()
 
@@ -415,11 +412,7 @@ class ChangingConsole(Console):
             rows = [source_row(one, self._now()) for one in sources]
             name = await self.push_screen_wait(ChooseScreen("evaluate which source?", SOURCE_COLUMNS, lambda: Choice(rows)))
         if name:
-            self._begin_evaluation(client, name)
+            self._carry_out(self._begin_evaluation(client, name))
 
-    @work(group=CONFIRMED)
     async def _begin_evaluation(self, client: FleetClient, name: str) -> None:
-        try:
-            self._follow(client, await client.evaluate(name))
-        except ClavelError as error:
-            self.notify(error.text, severity="error", markup=False)
+        self._follow(client, await client.evaluate(name))

@@ -138,13 +138,7 @@ async def test_a_source_is_evaluated_that_was_under_the_cursor_when_its_key_was_
 
 async def test_the_next_key_cuts_off_nothing_that_was_confirmed(console: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
     app, fake = console(units("amber", "beryl", "coral"))
-    submit = fake.submit
-
-    async def slow(plan: Plan, reason: str = "") -> str:
-        await asyncio.sleep(0.2)
-        return await submit(plan, reason)
-
-    monkeypatch.setattr(fake, "submit", slow)
+    monkeypatch.setattr(fake, "submit", late(fake.submit))
     async with app.run_test(size=(120, 35)) as pilot:
         await settle(pilot)
         await pilot.press("space", "space", "t")
