@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from clavel_tui.domain import limits
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.model import Model
 
 
@@ -16,6 +17,15 @@ class OnStop(StrEnum):
 
     LEAVE = "leave"
     RETURN = "return"
+
+
+_RIGHT = {
+    "canary": "0 to 1000 units",
+    "wave": "so many units, or a part of all of them such as 25%",
+    "soak_seconds": "0 to 86400",
+    "stop_at": "1 to 1000 failures",
+    "on_stop": "leave or return",
+}
 
 
 class RolloutSettings(Model):
@@ -38,6 +48,31 @@ class RolloutSettings(Model):
         done = "are left as they are" if self.on_stop is OnStop.LEAVE else "are brought back"
         failures = f"{self.stop_at} failure{'s' * (self.stop_at != 1)}"
         return f"{first}{self.wave} at a time, {self.soak_seconds} s watched between; stops at {failures}, and those done {done}"
+
+    @property
+    def typed(self) -> str:
+        """All of it, by the keys of fleet.toml: `canary=1 wave=25% soak_seconds=60 stop_at=1 on_stop=leave`."""
+        return " ".join(f"{key}={value}" for key, value in self.model_dump(mode="json").items())
+
+    def otherwise(self, text: str) -> RolloutSettings:
+        """These, but for what is typed, such as `wave=10% soak_seconds=300`.
+
+        Raises:
+            RefusedError: with the key, what was typed for it, and what would be right.
+        """
+        said: dict[str, str] = {}
+        for word in text.split():
+            key, is_, value = word.partition("=")
+            if key not in _RIGHT or not is_:
+                raise RefusedError(f"{word}: not one of {', '.join(f'{known}=…' for known in _RIGHT)}")
+            if key in said:
+                raise RefusedError(f"{key} is there twice: {said[key]} and {value}")
+            said[key] = value
+        try:
+            return RolloutSettings.model_validate(self.model_dump(mode="json") | said)
+        except ValidationError as error:
+            key = str(error.errors()[0]["loc"][0])
+            raise RefusedError(f"{key}={said[key]}: it is {_RIGHT[key]}") from None
 
 
 def sizes(count: int, settings: RolloutSettings) -> list[int]:

@@ -10,9 +10,7 @@ from textual import on, work
 from clavel_tui.domain.errors import ClavelError
 from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import GOOD, Outcome
-from clavel_tui.domain.rollout import Word
 from clavel_tui.domain.system import Mode
-from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.tui import choices
 from clavel_tui.tui.choices import Choice
@@ -23,12 +21,10 @@ from clavel_tui.tui.render.bulk import bulk_lines
 from clavel_tui.tui.render.cells import Cell, Row, line
 from clavel_tui.tui.render.evaluated import SOURCE_COLUMNS, source_row
 from clavel_tui.tui.render.plan import plan_lines
-from clavel_tui.tui.render.rollout import rollout_lines
 from clavel_tui.tui.render.systems import SYSTEM
-from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
+from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Otherwise, Preview
 from clavel_tui.tui.screens.evaluated import DeploymentScreen, DeploymentsScreen, SourcesScreen
 from clavel_tui.tui.screens.history import HistoryScreen, OperationScreen
-from clavel_tui.tui.screens.rollout import RolloutScreen
 
 CONFIRMED = "confirmed"
 """Workers of what a person has said yes to: no key that follows ends them."""
@@ -166,7 +162,9 @@ class ChangingConsole(Console):
         if why is not None:
             self._submit(client, many.possible, why)
 
-    async def _confirmed_many(self, title: str, many: Many, preview: Callable[[], Awaitable[Preview]]) -> str | None:
+    async def _confirmed_many(
+        self, title: str, many: Many, preview: Callable[[], Awaitable[Preview]], otherwise: Otherwise | None = None
+    ) -> str | None:
         """Why, or None for no. For the whole fleet its name is typed; the marks have served then."""
         state, marks = self._state, self._marks
         if state is None:
@@ -176,63 +174,11 @@ class ChangingConsole(Console):
             await self._prepare(many.client, many.plans)
 
         whole = len(state.units) > 1 and {mark.partition("/")[0] for mark in marks} == {u.unit.name for u in state.units}
-        why = await self.push_screen_wait(ConfirmScreen(title, preview, typed=state.name if whole else "", prepare=prepare))
+        typed = state.name if whole else ""
+        why = await self.push_screen_wait(ConfirmScreen(title, preview, typed=typed, prepare=prepare, otherwise=otherwise))
         if why is not None and (listing := self._marking):
             listing.clear_marks()
         return why
-
-    def do_rollout(self) -> None:
-        """`w`: all that is marked, in waves; without marks the rollout that runs."""
-        if self._marks:
-            self._roll_out(self._marks)
-        elif self._rollouts:
-            self.open_rollout(self._rollouts[0].id)
-
-    @work(group="dialog", exclusive=True)
-    async def _roll_out(self, marks: set[str]) -> None:
-        client, state = self._client, self._state
-        if client is None or state is None:
-            return
-        await self._meet(client, {mark.partition("/")[0] for mark in marks})
-        verb = choices.rolled_out(state, marks)
-        many = Many(client, *choices.meant(state, marks, verb))
-
-        async def preview() -> Preview:
-            await many.plan()
-            return Preview(rollout_lines(many.plans, many.left_out, state.rollout), bool(many.possible), many.prepares)
-
-        why = await self._confirmed_many(f"roll out: {verb.value} {many.counted} in waves", many, preview)
-        if why is None:
-            return
-        self._begin_rollout(client, many.possible, state.rollout, why)
-
-    @work(group=CONFIRMED)
-    async def _begin_rollout(self, client: FleetClient, plans: Sequence[Plan], settings: RolloutSettings, why: str) -> None:
-        below = self.screen
-        try:
-            ident = await client.roll_out(plans, settings, why)
-        except ClavelError as error:
-            self.notify(f"not started: {error.text}", severity="error", timeout=10, markup=False)
-        else:
-            self._follow(client, ident)
-            if self.screen is below:  # who has gone elsewhere meanwhile finds it by `w`
-                self.open_rollout(ident)
-
-    def open_rollout(self, ident: str) -> None:
-        """Its table, which lives as long as it is looked at; the rollout says by itself how it ended."""
-        if self._client and not self.screen.is_modal:
-            self.push_screen(RolloutScreen(self._client, ident, self._steer))
-
-    async def _steer(self, ident: str, word: Word) -> None:
-        client = self._client
-        if client is None or self.read_only:
-            self.notify(self._no_change, severity="warning", timeout=4)
-            return
-        try:
-            self.notify(await client.tell_rollout(ident, word), markup=False)
-            self._follow(client, ident)
-        except ClavelError as error:
-            self.notify(error.text, severity="error", markup=False)
 
     @work(group=CONFIRMED)
     async def _submit(self, client: FleetClient, plans: Sequence[Plan], why: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from clavel_tui.domain.operation import Plan, Request
+from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.client import FleetClient
 
 PLANS_AT_ONCE = 8
@@ -47,3 +48,26 @@ class Many:
         """`3 systems`, `1 stack`."""
         what = "system" if all(not request.stack for request in self.requests) else "stack"
         return f"{len(self.requests)} {what}{'s' * (len(self.requests) != 1)}"
+
+
+@dataclass
+class InWaves(Many):
+    """A few at a time: as fleet.toml says, or as a person says here."""
+
+    settings: RolloutSettings = field(kw_only=True)
+    _known: bool = field(default=False, init=False)
+
+    async def plan(self) -> None:
+        """Other waves change nothing of what each unit was planned for: nobody is asked again."""
+        if not self._known:
+            await super().plan()
+        self._known = False
+
+    def said(self) -> str:
+        """How it goes, as it can be typed."""
+        return self.settings.typed
+
+    def take(self, text: str) -> None:
+        """As it was typed. Raises RefusedError where it cannot be meant."""
+        self.settings = self.settings.otherwise(text)
+        self._known = True

@@ -7,14 +7,14 @@ from textual import work
 from clavel_tui.domain.agent import AgentState, Order
 from clavel_tui.fleet.client import FleetClient
 from clavel_tui.fleet.state import UnitState
-from clavel_tui.tui.changing import ChangingConsole
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.render.agents import PIN, TELL_COLUMNS, UNPIN, tell_rows
 from clavel_tui.tui.render.cells import Cell, line
+from clavel_tui.tui.rolling import RollingConsole
 from clavel_tui.tui.screens.dialogs import ChooseScreen, ConfirmScreen, Preview
 
 
-class TellingConsole(ChangingConsole):
+class TellingConsole(RollingConsole):
     """A console that tells agents what to do; claveld carries it to them."""
 
     @work(group="dialog", exclusive=True)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.health import Health, Level, Reason
 from clavel_tui.domain.operation import Operation, Origin, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
@@ -36,6 +37,34 @@ def test_every_unit_is_in_just_one_wave(count: int, canary: int, wave: str) -> N
     assert sum(found) == count
     assert all(found)
     assert not canary or found[0] == min(canary, count)
+
+
+def test_waves_are_said_in_the_words_of_fleet_toml() -> None:
+    said = RolloutSettings().otherwise("wave=10%   soak_seconds=300 on_stop=return")
+    assert said.typed == "canary=1 wave=10% soak_seconds=300 stop_at=1 on_stop=return"
+    assert said.otherwise(said.typed) == said
+    assert said.otherwise("") == said
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("waves=3", "waves=3: not one of canary=…, wave=…"),
+        ("wave", "wave: not one of"),
+        ("wave=0", "wave=0: it is so many units, or a part of all of them such as 25%"),
+        ("wave=", "wave=: it is"),
+        ("canary=-1", "canary=-1: it is 0 to 1000 units"),
+        ("canary=two", "canary=two: it is 0 to 1000 units"),
+        ("soak_seconds=1h", "soak_seconds=1h: it is 0 to 86400"),
+        ("stop_at=0", "stop_at=0: it is 1 to 1000 failures"),
+        ("on_stop=undo", "on_stop=undo: it is leave or return"),
+        ("wave=1 wave=2", "wave is there twice: 1 and 2"),
+    ],
+)
+def test_waves_that_cannot_be_meant_are_refused_by_their_key(text: str, error: str) -> None:
+    with pytest.raises(RefusedError) as raised:
+        RolloutSettings().otherwise(text)
+    assert raised.value.text.startswith(error)
 
 
 def plans(units: str) -> list[Plan]:

@@ -26,6 +26,7 @@ class FakeFleet:
         self.refusal = ""
         self.rolled_out = rolled_out()
         self.reason = ""
+        self.settings = RolloutSettings()
         self.submit_error = ""
         self.past: list[Operation] = []
         self.source_states: list[SourceState] = []
@@ -124,6 +125,7 @@ class FakeFleet:
 
     async def roll_out(self, plans: Sequence[Plan], settings: RolloutSettings, reason: str = "") -> str:
         self.asked.append(("roll_out", tuple(plan.request for plan in plans)))
+        self.settings = settings
         self.reason = reason
         if self.submit_error:
             raise RefusedError(self.submit_error)

@@ -34,6 +34,7 @@ SCENES: dict[str, tuple[str, ...]] = {
     "rollback-system": ("s_cinnabar", "r"),
     "bulk-deploy": ("s_cinnabar", "space", "d"),
     "rollout-preview": ("space", "space", "space", "w", "n"),
+    "rollout-waves": ("space", "space", "space", "w", "n", "o"),
     "rollout": ("space", "w", "y"),
     "bulk": ("space", "space", "space", "u", "n"),
     "whole-fleet": ("mark_all", "u", "n", "y"),

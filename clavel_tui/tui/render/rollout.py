@@ -15,13 +15,14 @@ ROLLOUT_COLUMNS = ("WAVE", "UNIT", "OUTCOME", "TEXT")
 PINNED = "each unit pulls when its turn comes: where a tag may move meanwhile, name images by their digest"
 
 
-def rollout_lines(plans: Sequence[Plan], left_out: Sequence[str], settings: RolloutSettings) -> list[Line]:
-    """Who goes when, and what stops it; then what would change, as for many at once."""
+def rollout_lines(plans: Sequence[Plan], left_out: Sequence[str], settings: RolloutSettings, *, of_the_fleet: bool) -> list[Line]:
+    """Who goes when, and what stops it; then what would change, as for many at once. ``of_the_fleet``: its files say so."""
     possible = [plan for plan in plans if not plan.refusal]
     names = wave_names(possible, settings)
     waves = [line(Cell(f"wave {number:<3}", "head"), ", ".join(units)) for number, units in enumerate(names, 1)]
     pulls = [line(Cell(f"▲ {PINNED}", "warn"))] if any(plan.request.verb is Verb.UPDATE for plan in possible) else []
-    how = [*waves, line(Cell(settings.sentence, "away")), line(Cell("[rollout] of fleet.toml says so", "dim")), *pulls, line("")]
+    whose = "[rollout] of fleet.toml says so; o: other waves" if of_the_fleet else "said for this rollout alone; o: other waves"
+    how = [*waves, line(Cell(settings.sentence, "away")), line(Cell(whose, "dim")), *pulls, line("")]
     return [*(how if possible else []), *bulk_lines(plans, left_out)]
 
 

@@ -14,6 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Label
 
 from clavel_tui.domain import limits
+from clavel_tui.domain.errors import RefusedError
 from clavel_tui.tui.choices import Choice
 from clavel_tui.tui.render.cells import Line
 from clavel_tui.tui.screens.leaving import leave
@@ -23,6 +24,10 @@ from clavel_tui.tui.widgets.listing import Listing
 Answer = TypeVar("Answer")
 _LOOKING = "looking…      esc  leave everything as it is"
 _BACK = "enter, esc  back to the question"
+_KEYS_OF = {
+    "typed": "enter  do it      esc  leave everything as it is",
+    "otherwise": "enter  take it      esc  back, as it was",
+}
 
 
 class Dialog(ModalScreen[Answer]):
@@ -41,6 +46,15 @@ class Preview(NamedTuple):
     """Yes lets it wait for a unit that is away."""
 
 
+class Otherwise(NamedTuple):
+    """How what is asked can be done otherwise, in a line that `o` opens: what that is, the line as it stands, and its reader."""
+
+    what: str
+    now: Callable[[], str]
+    take: Callable[[str], None]
+    """Raises RefusedError for a line that cannot be meant."""
+
+
 class ConfirmScreen(Dialog[str | None]):
     """Shows exactly what would happen and asks. It opens at once; `y` counts only when the preview is seen.
 
@@ -52,6 +66,7 @@ class ConfirmScreen(Dialog[str | None]):
         Binding("n,escape", "answer(False)", "No"),
         Binding("enter", "hint", show=False),
         Binding("w", "say_why", "Say why"),
+        Binding("o", "say_otherwise", "Do it otherwise"),
         Binding("p", "prepare", "Prepare"),
     ]
 
@@ -63,12 +78,15 @@ class ConfirmScreen(Dialog[str | None]):
         asks_why: bool = True,
         typed: str = "",
         prepare: Callable[[], Awaitable[None]] | None = None,
+        otherwise: Otherwise | None = None,
     ) -> None:
         """``typed``: a word that has to be typed for a yes, where it is about the whole fleet.
 
-        ``prepare``: what `p` does, where the preview says that there is something to prepare; then it is made anew.
+        ``prepare``: what `p` does, where the preview says that there is something to prepare; then it is made anew, as it is
+        behind a line that ``otherwise`` has taken.
         """
         super().__init__()
+        self._otherwise = otherwise
         self._prepare = prepare
         self._prepares = self._preparing = False
         self._typed = typed
@@ -85,6 +103,7 @@ class ConfirmScreen(Dialog[str | None]):
             yield Label(self._title, classes="dialog-title", markup=False)
             yield Lines(classes="dialog-body")
             yield Input(placeholder="why: kept in the history; enter goes back", id="why", compact=True, max_length=300)
+            yield Input(id="otherwise", compact=True, max_length=200, select_on_focus=False)
             yield Input(placeholder=f"type {self._typed} for yes; esc leaves everything as it is", id="typed", compact=True)
             yield Label(_LOOKING, id="question", classes="dialog-keys", markup=False)
 
@@ -105,6 +124,7 @@ class ConfirmScreen(Dialog[str | None]):
         """What can be pressed now; ``field``: what, while one is written into."""
         why = "      p  prepare" if self._prepares else ""
         why += "      w  say why" if self._asks_why else ""
+        why += f"      o  {self._otherwise.what}" if self._otherwise else ""
         no = "esc  back" if self._refused else _LOOKING
         yes = f"y  {self._yes}      n, esc  leave everything as it is{why}" if self._possible else no
         for label in self.query("#question").results(Label):
@@ -116,7 +136,7 @@ class ConfirmScreen(Dialog[str | None]):
         if why is None:  # typed before the dialog has come up: no yes
             if not yes:
                 leave(self)
-        elif why.has_focus:
+        elif self.focused and self.focused.id in {"why", "otherwise"}:
             self._back()
         elif yes and self._writing:
             pass  # typed for a field that is still coming up: no yes
@@ -147,6 +167,29 @@ class ConfirmScreen(Dialog[str | None]):
         if self._possible and self._asks_why:
             self._write("#why")
 
+    def action_say_otherwise(self) -> None:
+        """A field with how it would be done, to be changed."""
+        if self._possible and self._otherwise:
+            field = self.query_one("#otherwise", Input)
+            field.value, field.cursor_position = self._otherwise.now(), 0
+            self._write("#otherwise")
+            self.call_after_refresh(field.action_end)  # not before: while it is hidden it has no width to scroll in
+
+    @on(Input.Submitted, "#otherwise")
+    def _take(self, event: Input.Submitted) -> None:
+        """What cannot be meant is said, and stays there to be mended."""
+        if self._otherwise is None:
+            return
+        try:
+            self._otherwise.take(event.value)
+        except RefusedError as error:
+            self.notify(error.text, severity="warning", timeout=10, markup=False)
+            return
+        event.input.remove_class("-open")
+        self._possible = False
+        self._back()
+        self.run_worker(self._load(), exclusive=True)
+
     def _write(self, field: str) -> None:
         self._writing = True
         self.set_focus(self.query_one(field).add_class("-open"))
@@ -159,8 +202,7 @@ class ConfirmScreen(Dialog[str | None]):
     def _focused(self) -> None:
         """Keys are written while a field has them, and answers otherwise, however it was left: by enter, tab or a click."""
         self._writing = isinstance(self.focused, Input)
-        typed = self.focused is not None and self.focused.id == "typed"
-        self._ask("enter  do it      esc  leave everything as it is" if typed else _BACK)
+        self._ask(_KEYS_OF.get((self.focused and self.focused.id) or "", _BACK))
 
     @on(Input.Submitted, "#typed")
     def _typed_word(self, event: Input.Submitted) -> None:
