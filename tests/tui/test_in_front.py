@@ -11,6 +11,7 @@ from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.fleet.state import FleetState, SourceState
+from clavel_tui.tui.screens.dialogs import ConfirmScreen
 from clavel_tui.tui.screens.evaluated import DeploymentScreen
 from clavel_tui.tui.screens.history import OperationScreen
 from clavel_tui.tui.screens.rollout import RolloutScreen
@@ -18,7 +19,7 @@ from clavel_tui.tui.screens.stacks import StacksScreen
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.fake import FakeFleet
-from tests.tui.test_keys import settle, submitted, toasts
+from tests.tui.test_keys import settle, submitted, toasts, until
 from tests.tui.test_modes import seen
 from tests.tui.test_type_ahead import planned, typed
 
@@ -131,8 +132,7 @@ async def test_a_source_is_evaluated_that_was_under_the_cursor_when_its_key_was_
 
         monkeypatch.setattr(fake, "sources", slow)
         typed(app, "e", "j")
-        await asyncio.sleep(0.5)
-        await settle(pilot)
+        await until(pilot, lambda: any(word == "evaluate" for word, _ in fake.asked))
         assert [said for word, said in fake.asked if word == "evaluate"] == ["alpha"]
 
 
@@ -144,8 +144,7 @@ async def test_the_next_key_cuts_off_nothing_that_was_confirmed(console: MakeApp
         await pilot.press("space", "space", "t")
         await settle(pilot)
         typed(app, "y", "r")
-        await asyncio.sleep(0.8)
-        await settle(pilot)
+        await until(pilot, lambda: len(submitted(fake)) > 1)
         assert [request.unit for request in submitted(fake)] == ["amber", "beryl"]
 
 
@@ -156,12 +155,12 @@ async def test_nor_an_acknowledgement_or_an_evaluation(console: MakeApp, monkeyp
         monkeypatch.setattr(fake, name, late(getattr(fake, name)))
     async with app.run_test(size=(120, 35)) as pilot:
         await settle(pilot)
-        for keys in (("a", "enter", "enter"), ("e",)):
+        for word, keys in (("acknowledge", ("a", "enter", "enter")), ("evaluate", ("e",))):
             for key in keys:
                 await pilot.press(key)
                 await settle(pilot)
             typed(app, "r")
-            await asyncio.sleep(0.4)
+            await until(pilot, lambda word=word: any(asked == word for asked, _ in fake.asked))
             await settle(pilot)
             await pilot.press("escape")
             await settle(pilot)
@@ -223,7 +222,7 @@ async def test_who_leaves_right_behind_his_yes_has_said_it(console: MakeApp, mon
         typed(app, "y")
         await asyncio.sleep(0.1)
         typed(app, "q")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while app.is_running:
                 await asyncio.sleep(0.05)
     assert [request.unit for request in submitted(fake)] == ["amber", "beryl"]
@@ -246,12 +245,11 @@ async def test_what_cannot_be_sent_is_said_before_one_leaves(console: MakeApp, m
         await pilot.press("t")
         await settle(pilot)
         await pilot.press("y", "q")
-        await asyncio.sleep(0.5)
-        await settle(pilot)
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "it is not sent yet" in seen(app))
         assert "it is not sent yet, and is not done" in seen(app)
         await pilot.press("n")
         sent.set()
-        await settle(pilot)
+        await until(pilot, lambda: bool(submitted(fake)))
         assert [request.unit for request in submitted(fake)] == ["amber"]
 
 
@@ -264,7 +262,7 @@ async def test_a_rollout_that_begins_late_comes_up_over_nothing_else(console: Ma
             await pilot.press(key)
             if key != "y":
                 await settle(pilot)
-        await asyncio.sleep(0.4)
+        await until(pilot, lambda: any(word == "roll_out" for word, _ in fake.asked))
         await settle(pilot)
         assert isinstance(app.screen, StacksScreen)
         assert [word for word, _ in fake.asked if word == "roll_out"] == ["roll_out"]
@@ -287,6 +285,4 @@ async def test_a_host_key_that_cannot_be_written_is_said_whatever_is_typed(
         await pilot.press("T")
         await settle(pilot)
         typed(app, "y", "a")
-        await asyncio.sleep(0.5)
-        await settle(pilot)
-        assert "disk full" in toasts(app)
+        await until(pilot, lambda: "disk full" in toasts(app))
