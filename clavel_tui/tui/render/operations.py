@@ -36,7 +36,7 @@ def history_row(operation: Operation) -> Row:
     """One row of the history."""
     request = operation.request
     return Row(operation.id, (
-        Cell(when(operation.started), "dim"), Cell(request.unit), Cell(request.stack, "head"), Cell(request.verb.value),
+        Cell(_minute(operation.started), "dim"), Cell(request.unit), Cell(request.stack, "head"), Cell(request.verb.value),
         outcome_cell(operation), Cell(operation.origin.operator, "dim"), Cell(operation.told, "dim"),
     ))  # fmt: skip
 
@@ -72,4 +72,9 @@ def _event(event: Event) -> tuple[Cell, ...]:
 
 def when(at: float) -> str:
     """Local time, to the second; the date only where it is not today's is left to the reader: it always stands."""
-    return datetime.fromtimestamp(at, tz=UTC).astimezone().strftime("%m-%d %H:%M:%S")
+    return f"{datetime.fromtimestamp(at, tz=UTC).astimezone():%m-%d %H:%M:%S}"
+
+
+def _minute(at: float) -> str:
+    """As `when`, where seconds would cost the outcome its last letters in 80 columns."""
+    return f"{datetime.fromtimestamp(at, tz=UTC).astimezone():%m-%d %H:%M}"
