@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 
 from clavel_tui.domain import limits
@@ -13,6 +14,7 @@ from clavel_tui.domain.text import clean, short_id
 
 Files = Mapping[str, bytes]
 _SECRET_WORDS = ("secret", "password", "passwd", "credential", "token")
+_VARIABLE = re.compile(r"\s*#?\s*(export\s+)?[A-Za-z_][A-Za-z0-9_.]*\s*")
 
 
 def file_changes(old: Files, new: Files, removed: frozenset[str] = frozenset()) -> tuple[FileChange, ...]:
@@ -37,7 +39,7 @@ def _diff(name: str, before: bytes, after: bytes) -> tuple[str, ...]:
     except UnicodeDecodeError:
         return ("(not text)",)
     if is_secret(name):
-        old, new = [masked(line) for line in old], [masked(line) for line in new]
+        old, new = [masked(name, line) for line in old], [masked(name, line) for line in new]
     lines = [clean(line, 200) for line in difflib.unified_diff(old, new, lineterm="", n=2)][2:]
     return tuple(lines[: limits.DIFF_LINES])
 
@@ -45,15 +47,31 @@ def _diff(name: str, before: bytes, after: bytes) -> tuple[str, ...]:
 def is_secret(name: str) -> bool:
     """Env files hold passwords as a rule."""
     base = name.rpartition("/")[2]
-    return base.startswith(".env") or base.endswith((".env", ".key", ".pem")) or any(w in name.lower() for w in _SECRET_WORDS)
+    return _is_env(base) or base.endswith((".key", ".pem")) or any(word in name.lower() for word in _SECRET_WORDS)
 
 
-def masked(line: str) -> str:
-    """The name of a variable, and a mark that differs when the value does."""
+def _is_env(base: str) -> bool:
+    return base.startswith(".env") or base.endswith(".env")
+
+
+def masked(name: str, line: str) -> str:
+    """Of an env file the names of its variables and its remarks, of all else nothing; and a mark that differs when it does.
+
+    A line of base64 ends in what looks like a variable without a value: it is none.
+    """
     key, equals, value = line.partition("=")
-    if not equals:
-        return line if line.startswith("#") or not line.strip() else "••••"
-    return f"{key}=••••{hashlib.sha256(value.encode()).hexdigest()[:4] if value else ''}"
+    if not line.strip():
+        return line
+    if _is_env(name.rpartition("/")[2]):
+        if _VARIABLE.fullmatch(key) and equals and (value.strip("=") or (key.isupper() and not value)):
+            return f"{key}={_mark(value)}"
+        if line.startswith("#") and not equals:
+            return line
+    return _mark(line)
+
+
+def _mark(text: str) -> str:
+    return f"••••{hashlib.sha256(text.encode()).hexdigest()[:4]}" if text else ""
 
 
 def update_images(view: StackView, newer: Mapping[str, tuple[str, str]], service: str) -> tuple[ImageChange, ...]:

@@ -1,5 +1,7 @@
 """What would change, before anything does. Values of env files never leave masked."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,8 +73,31 @@ def test_which_files_are_secret(name: str, secret: bool) -> None:
 
 @given(key=st.from_regex(r"[A-Z_]{1,9}", fullmatch=True), value=st.text("abcdefgh123456789=$ ", min_size=6, max_size=30))
 def test_a_value_never_shows(key: str, value: str) -> None:
-    assert value not in preview.masked(f"{key}={value}")
-    assert preview.masked(f"{key}={value}").startswith(f"{key}=••••")
+    shown = preview.masked(".env", f"{key}={value}")
+    assert value not in shown
+    assert shown.startswith(f"{key}=••••" if value.strip("=") else "••••")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("secrets/db_password.txt", "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="),
+        ("tls/site.key", "abcd1234ABCD5678abcd=="),
+        ("tls/site.key", "# a remark in a key"),
+        ("auth.token.yaml", "password: hunter2=x"),
+        (".env", "abcd1234ABCD5678abcd="),
+        (".env", "abcd1234ABCD5678abcd=="),
+        (".env", "- not a variable = 3"),
+    ],
+)
+def test_of_a_secret_that_is_no_variable_nothing_shows(name: str, line: str) -> None:
+    shown = preview.masked(name, line)
+    assert re.fullmatch("••••[0-9a-f]{4}", shown)
+    assert shown != preview.masked(name, f"{line} ")
+
+
+def test_a_variable_that_is_commented_out_is_masked_too() -> None:
+    assert preview.masked(".env", "# OLD_PASSWORD=hunter2").startswith("# OLD_PASSWORD=••••")
 
 
 def test_images_of_an_update() -> None:
