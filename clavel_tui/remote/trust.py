@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,8 +82,10 @@ def append_host_key(files: SshFiles, line: str) -> str:
     """
     file = files.hosts_file
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as out:
-        out.write(line + "\n")
+    with file.open("a+b") as out:  # written to its end, wherever it was read
+        out.seek(max(out.seek(0, os.SEEK_END) - 1, 0))
+        whole = out.read() in {b"", b"\n"}
+        out.write(("" if whole else "\n").encode() + line.encode() + b"\n")
     return str(file)
 
 
@@ -105,11 +108,11 @@ async def first_contact(host: str, port: int, files: SshFiles) -> tuple[str, str
 
     config = files.config if files.config is not None else ()
     try:
+        real, real_port = known_as(host, port, files)
         key = await asyncssh.get_server_host_key(host, port or (), config=[str(p) for p in config] or ())
-    except (OSError, asyncssh.Error, TimeoutError) as error:
+    except (OSError, asyncssh.Error, TimeoutError, ValueError) as error:  # ConfigParseError among the last
         raise RemoteError("unreachable", f"{host} did not show a host key: {error}") from error
     if key is None:
         raise RemoteError("unreachable", f"{host} did not show a host key")
-    real, real_port = known_as(host, port, files)
     name = real if real_port == 22 else f"[{real}]:{real_port}"  # noqa: PLR2004
     return key.get_fingerprint(), f"{name} {key.export_public_key('openssh').decode().strip()}"
