@@ -38,8 +38,14 @@ step() {
 say() { note say "$*"; }
 warn() { note warn "$*"; }
 
+# pour: what a command says. Beyond the most that a log takes its last two lines are kept: there it says why it failed.
 pour() {
-    while IFS= read -r pour_l || [ -n "$pour_l" ]; do note out "$pour_l"; done
+    pour_a='' pour_b=''
+    while IFS= read -r pour_l || [ -n "$pour_l" ]; do
+        note out "$pour_l"
+        [ "$log_n" -le "$log_lines_max" ] || case $pour_l in *[![:space:]]*) pour_a=$pour_b pour_b=$pour_l ;; esac
+    done
+    [ -z "$pour_a$pour_b" ] || { log_n=$((log_lines_max - 2)) && note out "$pour_a" && note out "$pour_b"; }
 }
 
 # run CMD...: its output goes to the log through us, so that a full disk is our trouble and not the command's.

@@ -87,7 +87,11 @@ not_known() { # not_known SERVICES: what was already unwell before is not this u
 }
 
 # known_unwell: services that were bad before. One that a person stopped is not: it is started, and judged like the others.
-known_unwell() { unwell <"$before" | grep -v -e ' wait$' -e ' is stopped$' | cut -d ' ' -f 1 | tr '\n' ' '; }
+known_unwell() {
+    known_not=' is stopped$'
+    [ ! -e "$stack_dir/stopped" ] || known_not='\( is stopped\| exited with [0-9]*\)$'
+    unwell <"$before" | grep -v -e ' wait$' -e "$known_not" | cut -d ' ' -f 1 | tr '\n' ' '
+}
 
 # health_before: of what runs now; nothing where that cannot be told, since something is stopped or only just starting.
 health_before() {

@@ -87,6 +87,7 @@ update() {
 
 # settle_files: the new folder is the folder now, and what an update put there is known by name.
 settle_files() {
+    rm -f "$stack_dir/stopped"
     keep_managed
     swap_done
 }
@@ -120,15 +121,28 @@ pull_images() {
 limit_pull() { (cd "$new" && limit "$pull_s" docker compose -p "$project" pull --ignore-buildable "$@"); }
 limit_build() { (cd "$new" && limit "$pull_s" docker compose -p "$project" build); }
 
-# is_change: a file differs, a service was stopped, or a reference names another image than the one that its container runs.
+# is_change: a file differs, a service does not run, or a reference names another image than the one that its container runs.
+# One that has ended well and is not to be started again has done its work, unless a person has stopped the stack.
 is_change() {
-    [ -z "$changed" ] && [ -z "$first" ] || return 0
-    ! unwell <"$before" | grep -q ' is stopped$' || return 0
+    [ -z "$changed" ] && [ -z "$first" ] && [ ! -e "$stack_dir/stopped" ] || return 0
+    ! unwell <"$before" | grep -q -e ' is stopped$' -e ' exited with [0-9]*$' || return 0
+    if [ -z "$service" ] && [ -n "$(missing_services)" ]; then return 0; fi
     cut -f 4,11 "$before" | LC_ALL=C sort -u | while IFS=$tab read -r ic_i ic_r; do
         ic_r=$(printf '%s' "$ic_r" | sed 's/^"//;s/"$//')
         [ "$(D image inspect --format '{{.ID}}' "$ic_r" 2>/dev/null)" = "$ic_i" ] || { echo changed && break; }
     done | grep -q changed
 }
+
+# missing_services: those of the files that have no container.
+missing_services() {
+    ms_there=$(cut -f 2 "$before")
+    printf '%s\n' "$checked" | sed -n '/^services:/,/^[^ ]/s/^  "\{0,1\}\([A-Za-z0-9._-]*\)"\{0,1\}:$/\1/p' | while read -r ms_s; do
+        listed "$ms_s" "$ms_there" || printf '%s\n' "$ms_s"
+    done
+}
+
+# stopped_now: a person wants it down; an update starts it again, though neither file nor image has changed.
+stopped_now() { { : >"$stack_dir/stopped"; } 2>/dev/null || :; }
 
 bring_up() {
     untagged=
@@ -249,7 +263,9 @@ rollback() {
     [ -z "$wrong" ] || half "these files are not what was recorded: $wrong"
     step health
     judged_word=healthy
+    returning=1 # what was recorded stands: a cancel would be no evidence against it, and there is nothing to return to
     judge "" || judged_word=unwell
+    rm -f "$stack_dir/stopped"
     hold_now "$release"
     swap_done
     remember_managed "$release_d/managed" "$stack_dir/managed"
@@ -292,9 +308,11 @@ simple_verb() {
     remember phase="$verb"
     if [ -n "$service" ]; then run compose_in "$path" "$verb" "$service"; else run compose_in "$path" "$verb"; fi ||
         finish failed "docker compose $verb failed: $(tail_of_log)"
-    [ "$verb" = restart ] || finish succeeded "stopped"
+    [ "$verb" = restart ] || { stopped_now; finish succeeded "stopped"; }
+    rm -f "$stack_dir/stopped"
     step health
     known=
+    returning=1 # nothing is left to be cancelled
     judge "" || finish failed "restarted, but not well: $why"
     finish succeeded "restarted, and every service is well"
 }

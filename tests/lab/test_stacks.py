@@ -432,6 +432,40 @@ def test_one_service_restart_stop_and_remove(scene: Scene) -> None:
 
 
 @beside()
+def test_what_does_not_run_is_a_change_though_nothing_is_to_start_it_again(scene: Scene) -> None:
+    """Compose's own restart policy is no: what is stopped, ends badly or is removed stays so, until an update."""
+    lab = scene.shelf
+    web = scene.place("web")
+    for name in ("app", "side", "once"):
+        push(lab, name, "v1")
+    plain = {name: f"  {name}:\n    image: {tagged(lab, name)}\n" for name in ("app", "side", "once")}
+    plain["once"] += "    entrypoint: ['sh', '-c', 'exit 0']\n"
+    web.files({"compose.yaml": "services:\n" + "".join(plain.values())})
+
+    def runs() -> set[str]:
+        return {name for name, found in web.runs().items() if found["state"] == "running"}
+
+    def updated() -> str:
+        return str(web.update().ends(SUCCEEDED).operation["outcome"])
+
+    assert updated() == "succeeded"
+    assert runs() == {"app", "side"}
+    assert updated() == "nochange"  # what has ended well has done its work
+    web.change("stop").ends(SUCCEEDED)
+    assert runs() == set()
+    assert updated() == "succeeded"
+    assert runs() == {"app", "side"}
+    ids = web.ids()
+    web.host.exec(["docker", "kill", ids["side"]])
+    assert updated() == "succeeded"
+    assert runs() == {"app", "side"}
+    web.host.exec(["docker", "rm", "-f", ids["app"]])
+    assert updated() == "succeeded"
+    assert runs() == {"app", "side"}
+    assert updated() == "nochange"
+
+
+@beside()
 def test_releases_are_held_forgotten_and_kept_few(scene: Scene) -> None:
     """keep_releases = 2: older ones go with the tags and containers that kept their images; what is held never goes."""
     lab = scene.shelf

@@ -552,3 +552,16 @@ def test_remembering_tells_when_it_failed(unit: Supervisor) -> None:
     assert seen.result["text"] == "not remembered"
     assert "phase=one" in unit.of("state").read_text()
     assert unit.mark("ran") == ""
+
+
+def test_beyond_the_most_of_a_log_the_last_words_of_a_command_are_kept(unit: Supervisor) -> None:
+    """There it says why it failed."""
+    unit.env["CLAVEL_LOG_LINES"] = "10"
+    pull = 'pull() { n=0; while [ $n -lt 90 ]; do echo "layer $n"; n=$((n + 1)); done; echo "unauthorized: log in first"; echo; return 1; }; '
+    for way in (
+        "run pull",
+        "run_loose 20 sh -c 'n=0; while [ $n -lt 90 ]; do echo layer $n; n=$((n+1)); done; echo unauthorized: log in first'",
+    ):
+        seen = unit.ran(f"{pull}{way}; finish succeeded done")
+        assert b"out unauthorized: log in first\n" in seen.log
+        assert b"layer 40\n" not in seen.log
