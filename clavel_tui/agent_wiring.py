@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
 from clavel_tui.domain.errors import ClavelError, InventoryError, RefusedError, SettingsError
-from clavel_tui.process import origin, runner_name
+from clavel_tui.process import origin, runner_name, user_name
 
 if TYPE_CHECKING:
     from clavel_tui.agent.daemon import Daemon
@@ -123,10 +123,7 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         if "left as it is" not in error.text:
             raise StoreRefusedError(error.text, error.hint) from error
         # A card that went bad, or an older agent behind a rollback: a machine that only pulls has no other way in.
-        for tail in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                (own / f"agent.db{tail}").replace(own / f"agent.db.{time.time():.0f}{tail}")
-        sys.stderr.write(f"clavel-agent: {error}; it was moved aside\n")
+        _move_aside(own, error.text)
         database = await Database.open(own / "agent.db", MIGRATIONS)
     parts = _parts(unit, claveld, database, own)
     async with InProcessFleet(parts, SshFiles(), database.close).opened() as engine, claveld.opened():
@@ -135,6 +132,21 @@ async def opened(unit: Unit, said: ClaveldTable, own: Path) -> AsyncIterator[Dae
         refs = tuple(said.deployments) or (unit.name,)
         folders = Folders(own, Path(os.environ.get("CLAVEL_ROOT") or "/"))
         yield Daemon(unit, said.agent or unit.name, refs, claveld, engine, parts.deployments, outbox, folders, time.time, _log)
+
+
+def _move_aside(own: Path, why: str) -> None:
+    """Only the newest is kept. One of a newer agent knew what must not be tried again, perhaps the very one that brought it."""
+    from clavel_tui.agent import memory
+
+    for old in own.glob("agent.db.[0-9]*"):
+        old.unlink(missing_ok=True)
+    for tail in ("", "-wal", "-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            (own / f"agent.db{tail}").replace(own / f"agent.db.{time.time():.0f}{tail}")
+    sys.stderr.write(f"clavel-agent: {why}; it was moved aside\n")
+    if "by a newer" in why:
+        held = "its journal was a newer agent's and was moved aside, with what had failed before: release it to go on"
+        memory.change(own / "memory.json", lambda known: known.model_copy(update={"held": known.held or held}))
 
 
 def _claveld(said: ClaveldTable, agent: str) -> AgentClient:
@@ -204,7 +216,7 @@ def _hold(args: argparse.Namespace) -> int:
 
     file = Path(args.own) / "memory.json"
     why = clean(args.reason, 200)
-    held = f"held by {getpass.getuser()} on the unit{f': {why}' if why else ''}"
+    held = f"held by {user_name()} on the unit{f': {why}' if why else ''}"
     memory.change(file, lambda known: known.model_copy(update={"held": held}))
     sys.stdout.write("held: nothing is applied until `clavel-agent release`\n")
     return 0

@@ -321,7 +321,7 @@ class Daemon:
             at=self._wall(),
             type=self._unit.type,
             version=__version__,
-            desired=wanted.id,
+            desired=wanted.id if wanted.genuine else "",
             running=runs.current,
             phase=decision.phase,
             outcome=decision.outcome,

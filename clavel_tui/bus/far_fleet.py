@@ -205,7 +205,7 @@ class FarFleet:
 
         how: tuple[Outcome, str] = (Outcome.UNKNOWN, "the console was left before its agent had said what became of it")
         try:
-            how = await carry_rollback(claveld, pull, operation.origin.reason, moved, time.time, asyncio.sleep)
+            how = await carry_rollback(claveld, pull, operation.origin.reason, moved, asyncio.sleep)
         finally:
             self._keep(self._own[operation.id].ended_with(*how, time.time()))
 

@@ -74,6 +74,7 @@ class Link:
             raise RefusedError(f"{error.name} is not installed", "pip install 'clavel-tui[nats]'") from error
         self.broker = broker
         self._who = who
+        self._make = Client
         self._client: Client = Client()
         self._options = {**_options(broker), "inbox_prefix": inbox}
         self._trouble = "not connected yet"
@@ -81,6 +82,8 @@ class Link:
         self._back: list[Callable[[], object]] = []
         self._up = asyncio.Event()
         self._served: set[tuple[str, object]] = set()
+        self._subscribed: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
+        self._ending = False
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Link]:
@@ -89,6 +92,7 @@ class Link:
         try:
             yield self
         finally:
+            self._ending = True
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
             with contextlib.suppress(Exception):  # nothing of it is lost: what has to be kept was acknowledged
@@ -107,6 +111,19 @@ class Link:
                 await self._connected()
                 return
 
+    async def _closed(self) -> None:
+        """nats-py gives up for good at most errors that a server says, such as credentials that have expired: begin anew."""
+        if self._ending or self._connecting is None or not self._connecting.done():
+            return
+        self._up.clear()
+        self._trouble = self._trouble or "the connection was closed"
+        self._client = self._make()
+        self._connecting = asyncio.create_task(self._connect_soon())
+
+    async def _connect_soon(self) -> None:
+        await asyncio.sleep(RECONNECT_S)
+        await self._connect()
+
     async def _connect_once(self) -> None:
         await self._client.connect(
             servers=self.broker.url,
@@ -120,8 +137,11 @@ class Link:
             ping_interval=PING_S,
             max_outstanding_pings=PINGS,
             pending_size=PENDING,
+            closed_cb=self._closed,
             **self._options,
         )
+        for subject, queue, hear in self._subscribed:  # none, unless another client had them before
+            await self._client.subscribe(subject, queue=queue, cb=hear)
 
     async def _failed(self, error: Exception) -> None:
         self._trouble = clean(str(error) or type(error).__name__, 200)
@@ -245,6 +265,7 @@ class Link:
 
         with self._errors():
             await self._there().subscribe(subject, cb=hear)
+        self._subscribed.append((subject, "", hear))
         self._served.add((subject, heard))
 
     async def serve(self, subject: str, queue: str, answer: Asked) -> None:
@@ -265,6 +286,7 @@ class Link:
 
         with self._errors():
             await self._there().subscribe(subject, queue=queue, cb=hear)
+        self._subscribed.append((subject, queue, hear))
         self._served.add((subject, answer))
 
     async def ask(self, subject: str, data: bytes, timeout: float) -> bytes:

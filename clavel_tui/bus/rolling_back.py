@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -82,17 +83,15 @@ async def carry_rollback(
     pull: PullPlan,
     reason: str,
     moved: Callable[[], Awaitable[None]],
-    wall: Callable[[], float],
     sleep: Callable[[float], Awaitable[None]],
+    now: Callable[[], float] = time.monotonic,
 ) -> tuple[Outcome, str]:
-    """Moves the ref, tells ``moved`` so, and waits until the agent has said what became of it."""
-    try:
-        await claveld.roll_back(pull.name, pull.deployment, reason, pull.revision)
-    except ClaveldError as error:
-        return Outcome.REFUSED, f"nothing was changed: {error}"
+    """Moves the ref, tells ``moved`` so, and waits until the agent has said what became of it. ``now``: of no wall's clock."""
+    if not_moved := await _not_moved(claveld, pull, reason):
+        return not_moved
     await moved()
-    begun, seq = wall(), 0
-    while 0 <= wall() - begun < GIVE_UP_S:
+    begun, seq = now(), 0
+    while now() - begun < GIVE_UP_S:
         try:
             if seq:
                 await claveld.events(seq, WAIT_S)
@@ -109,3 +108,23 @@ async def carry_rollback(
             if report.phase is Phase.QUARANTINED:
                 return Outcome.RETURNED, report.text
     return Outcome.UNKNOWN, f"the ref points to {pull.short}, and its agent has not said that it runs"
+
+
+async def _not_moved(claveld: ConsoleClient, pull: PullPlan, reason: str) -> tuple[Outcome, str] | None:
+    try:
+        await claveld.roll_back(pull.name, pull.deployment, reason, pull.revision)
+    except ClaveldError as error:
+        if error.refused:
+            return Outcome.REFUSED, f"nothing was changed: {error}"
+        if unknown := await _not_there(claveld, pull):
+            return Outcome.UNKNOWN, f"claveld did not say whether it moved the ref ({error}); {unknown}"
+    return None
+
+
+async def _not_there(claveld: ConsoleClient, pull: PullPlan) -> str:
+    """Where the ref points, if not to what was wanted: what was asked may have been done though no answer came."""
+    try:
+        ref = await claveld.ref(pull.name)
+    except ClaveldError:
+        return f"and it cannot be asked now: `clavel-tui agents --unit {pull.name}` tells when it can"
+    return "" if ref.deployment.id == pull.deployment else f"it points to {ref.short} now"

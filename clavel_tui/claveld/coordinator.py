@@ -86,6 +86,8 @@ class Coordinator:
         self._anew = True
         self._seq = -1
         self._moved = -1
+        self._ours = 0
+        """Reports told to this process whose events it has not seen yet; another process of its database has others."""
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._changed = asyncio.Event()
 
@@ -139,7 +141,9 @@ class Coordinator:
             news["agents"] = await self.agents.all()
         if all_of_it or kinds & {"agent", "token"}:
             news["holders"] = await self.agents.holders()
-        if all_of_it:
+        theirs = sum(event.kind in {"report", "warn"} for event in events) - self._ours
+        self._ours = max(-theirs, 0)
+        if all_of_it or theirs > 0:
             news["reports"] = await self.agents.latest()
         self.known, self._seq, self._moved = replace(before, **news), seq, moved
         self.told(events)
@@ -285,7 +289,12 @@ class Coordinator:
 
     async def report(self, report: Report) -> bool:
         """Keeps it; False where it was known already."""
-        new = await self.agents.report(report)
+        self._ours += 1  # before its event can be seen
+        new = False
+        try:
+            new = await self.agents.report(report)
+        finally:
+            self._ours -= not new
         if new:
             self.reported(report, self.wall())
         return new

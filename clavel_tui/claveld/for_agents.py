@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from clavel_tui.claveld.coordinator import Answer, Coordinator
 from clavel_tui.claveld.limits import Rate
@@ -22,6 +22,14 @@ router = APIRouter(tags=["agents"])
 WAIT_MOST_S = 120.0
 ORDER, NUMBER = "Clavel-Order", "Clavel-Order-Number"
 SAID = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(@[0-9a-f]{4,64})?$"
+
+
+def _known(said: object) -> object:
+    """A newer agent sees more than this claveld knows of: that is passed over. What is wrong is said by who is next."""
+    try:
+        return Facts.model_validate(said, extra="ignore")
+    except ValidationError:
+        return said
 
 
 class Receipt(BaseModel):
@@ -100,7 +108,11 @@ async def report(request: Request, claveld: Claveld, holder: OneAgent, said: Rep
 
 @router.post("/facts/{unit}", status_code=204)
 async def facts(
-    request: Request, claveld: Claveld, holder: OneAgent, unit: Annotated[str, Path(pattern=NAME)], said: Facts
+    request: Request,
+    claveld: Claveld,
+    holder: OneAgent,
+    unit: Annotated[str, Path(pattern=NAME)],
+    said: Annotated[Facts, BeforeValidator(_known)],
 ) -> None:
     """What the agent sees of its unit: consoles that have no way to it see it so."""
     if not claveld.may_ask(holder, unit):

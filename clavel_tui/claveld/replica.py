@@ -108,6 +108,13 @@ class Replica:
                 self._unsure = True
                 raise
 
+    async def _surely(self) -> None:
+        """For who has something to say: a log of another database is a person's to mend, and then it is taken."""
+        try:
+            await self._sure()
+        except RefusedError as error:
+            raise AwayError(error.text, error.hint) from error
+
     async def _begin(self) -> None:
         self._begun = False
         self.ident, last = await self._log.ready()
@@ -267,7 +274,7 @@ class Replica:
         done = self._waiting.setdefault(record.id, asyncio.Event())
         try:
             async with self._turn:
-                await self._sure()
+                await self._surely()
             await self._log.append(record, ANSWER_S)
             if not await self._applied.is_known(record.id):
                 async with asyncio.timeout(ANSWER_S):

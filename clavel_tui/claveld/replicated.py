@@ -123,6 +123,10 @@ class ReplicatedDeployments(Deployments):
         """From here on what another claveld evaluates of it is newer than what we yield. Who joins one under way begins none."""
         self._began.setdefault(source, self._replica.cursor)
 
+    def ends(self, source: str) -> None:
+        """What began then is over; one that failed must not make the next one old."""
+        self._began.pop(source, None)
+
     async def record(self, evaluation: Evaluation, deployments: Sequence[Deployment], operator: str, why: str) -> None:
         """See Deployments.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.source import Source, SourcePin, Trigger, standing
 from clavel_tui.domain.text import clean
 from clavel_tui.domain.unit import Fleet
+from clavel_tui.process import user_name
 
 Say = Callable[[str], object]
 OVERLAP_S = 600.0
@@ -37,7 +37,7 @@ async def agent_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace
         raise RefusedError(f"there is an agent {args.name} already", hint)
     known = {NKEY: args.nkey} if args.nkey else {}
     agent = Agent(name=args.name, metadata=known, specification=AgentSpecification(deployments=refs))
-    await claveld.agents.add(agent, getpass.getuser())
+    await claveld.agents.add(agent, user_name())
     token = await claveld.agents.new_token(args.name, Role.AGENT)
     say(token)
 
@@ -53,7 +53,7 @@ async def agent_token(claveld: Coordinator, _fleet: Fleet, args: argparse.Namesp
 async def agent_remove(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """No token of it is good any more."""
     agent, _ = claveld.known.agents.get(args.name, (None, None))
-    await claveld.agents.remove(args.name, getpass.getuser())
+    await claveld.agents.remove(args.name, user_name())
     if agent and NKEY in agent.metadata:
         say("on the NATS server it may still read its ref: write `claveld nats` there anew, and reload it")
 
@@ -71,7 +71,7 @@ async def agent_list(claveld: Coordinator, _fleet: Fleet, _args: argparse.Namesp
 
 async def tell(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
     """Hold, release or poll."""
-    await claveld.agents.tell(args.name, Order(args.order), getpass.getuser())
+    await claveld.agents.tell(args.name, Order(args.order), user_name())
 
 
 async def token_add(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
@@ -111,13 +111,13 @@ async def deployments(claveld: Coordinator, _fleet: Fleet, args: argparse.Namesp
 
 async def rollback(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """The ref goes back to a recorded Deployment and stays there."""
-    moved = await claveld.roll_back(args.name, args.to or "", getpass.getuser(), clean(args.why or "", 300), None)
+    moved = await claveld.roll_back(args.name, args.to or "", user_name(), clean(args.why or "", 300), None)
     say(f"{args.name} points to {moved.short}, and stays there until `claveld unpin {args.name}`")
 
 
 async def unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """The ref follows its source again."""
-    moved = await claveld.refs.unpin(args.name, getpass.getuser(), "")
+    moved = await claveld.refs.unpin(args.name, user_name(), "")
     say(f"{args.name} points to {moved.short}, and follows its source")
 
 
@@ -139,19 +139,19 @@ async def source_list(claveld: Coordinator, fleet: Fleet, _args: argparse.Namesp
 async def source_add(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
     """Evaluated from now on."""
     said = Source(
-        name=args.name, url=args.url, on=Trigger(args.on), every_minutes=args.every, added_by=getpass.getuser()
+        name=args.name, url=args.url, on=Trigger(args.on), every_minutes=args.every, added_by=user_name()
     )  # fmt: skip
     await sources.add(claveld.sources, fleet.sources, said)
 
 
 async def source_remove(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, _say: Say) -> None:
     """Evaluated no more; what it has yielded stays, and refs where they point."""
-    await sources.remove(claveld.sources, fleet.sources, args.name, getpass.getuser())
+    await sources.remove(claveld.sources, fleet.sources, args.name, user_name())
 
 
 async def source_pin(claveld: Coordinator, fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """To a revision that was evaluated before."""
-    said = SourcePin(revision="", url="", of="", at=claveld.wall(), operator=getpass.getuser(), why=clean(args.why or "", 300))
+    said = SourcePin(revision="", url="", of="", at=claveld.wall(), operator=user_name(), why=clean(args.why or "", 300))
     known = standing(fleet.sources, await claveld.sources.all())
     made = await sources.pin(claveld.sources, known, args.name, args.revision or "", said)
     say(f"{args.name} stays at {made.revision} until `claveld source unpin {args.name}`")
@@ -159,7 +159,7 @@ async def source_pin(claveld: Coordinator, fleet: Fleet, args: argparse.Namespac
 
 async def source_unpin(claveld: Coordinator, _fleet: Fleet, args: argparse.Namespace, say: Say) -> None:
     """It follows its reference again."""
-    await claveld.sources.unpin(args.name, getpass.getuser())
+    await claveld.sources.unpin(args.name, user_name())
     say(f"{args.name} follows its reference again")
 
 

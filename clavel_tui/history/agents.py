@@ -35,11 +35,12 @@ class Agents:
         self._now = now
 
     async def add(self, agent: Agent, operator: str) -> None:
-        """Registers it, or changes what it may ask for."""
+        """Registers it, or changes what it may ask for. Its orders are counted on from the time in ms, and so never anew."""
         async with self._db.transaction() as write:
             await write.execute(
-                "INSERT INTO agents (name, at, body) VALUES (?,?,?) ON CONFLICT (name) DO UPDATE SET body=excluded.body",
-                (agent.name, self._now(), agent.model_dump_json()),
+                "INSERT INTO agents (name, at, body, orders) VALUES (?,?,?,?)"
+                " ON CONFLICT (name) DO UPDATE SET body=excluded.body",
+                (agent.name, self._now(), agent.model_dump_json(), int(self._now() * 1000)),
             )
             refs = ", ".join(agent.specification.deployments)
             await append(write, self._now(), [("agent", "", agent.name, f"may ask for {refs}: {operator}")])

@@ -30,6 +30,9 @@ class Deployments:
         self._db = database
         self._now = now
 
+    def ends(self, source: str) -> None:
+        """An evaluation of it is over, whether or not it was recorded: see ReplicatedDeployments."""
+
     async def record(self, evaluation: Evaluation, deployments: Sequence[Deployment], operator: str, why: str) -> None:
         """One evaluation in one transaction: new Deployments, that they were evaluated, and the refs that moved by it.
 

@@ -49,6 +49,7 @@ class EvaluationRun:
             raise
         finally:
             flusher.cancel()
+            self._deployments.ends(self.operation.request.stack)
 
     async def _record(self, evaluation: Evaluation) -> None:
         deployments = self._evaluating.deployments(evaluation)

@@ -51,7 +51,7 @@ class PullRun:
     async def carry(self) -> None:
         """Ends in the journal."""
         clock, reason = self._parts.clock, self.operation.origin.reason
-        how = await carry_rollback(self._claveld, self._pull, reason, self._moved, clock.wall, clock.sleep)
+        how = await carry_rollback(self._claveld, self._pull, reason, self._moved, clock.sleep)
         self.operation = self.operation.ended_with(*how, clock.wall())
         await self._parts.journal.settle(self.operation)
 

@@ -2,13 +2,14 @@
 { config, lib, pkgs, ... }:
 let
   cfg = config.services.clavel-agent;
+  # In a string, and by no toString: only so is a file of the configuration copied to the machine.
+  ca = lib.optionalAttrs (cfg.caFile != null) { ca_file = "${cfg.caFile}"; };
   file = (pkgs.formats.toml { }).generate "agent.toml" (lib.recursiveUpdate {
     name = cfg.unit;
     type = "nixos";
     arch = pkgs.stdenv.hostPlatform.system;
     claveld = { token_file = cfg.tokenFile; }
-      // (if cfg.nats == null then { url = cfg.url; } else { nats = cfg.nats; })
-      // lib.optionalAttrs (cfg.caFile != null) { ca_file = toString cfg.caFile; }
+      // (if cfg.nats == null then { url = cfg.url; } // ca else { nats = cfg.nats // ca; })
       // lib.optionalAttrs (cfg.deployments != [ ]) { deployments = cfg.deployments; };
     stacks = lib.mapAttrs (_: stack: removeAttrs stack [ "source" ]) cfg.stacks;
   } cfg.settings);

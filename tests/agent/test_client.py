@@ -13,7 +13,7 @@ import pytest
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.for_agent import AgentClient
-from clavel_tui.domain.agent import Order, Role, Told
+from clavel_tui.domain.agent import Order, Role
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Facts
 from tests.claveld.test_fuzz import Served
@@ -43,7 +43,10 @@ async def test_it_gets_its_deployment_and_then_only_what_has_changed(client: Age
 
 async def test_it_hears_what_it_was_told(served: Served, client: AgentClient) -> None:
     await asyncio.wrap_future(served.tell("amber", Order.HOLD))
-    assert (await client.deployment("amber")).told == Told(order=Order.HOLD, number=1)
+    told = (await client.deployment("amber")).told
+    assert told
+    assert told.order is Order.HOLD
+    assert told.number > 0
 
 
 async def test_a_report_is_taken_and_a_refusal_says_why(client: AgentClient) -> None:

@@ -277,9 +277,10 @@ async def test_an_order_of_a_new_registration_is_heard_and_one_twice_is_not(scen
     await scene.until_phase(Phase.APPLYING)
 
 
-async def test_another_units_deployment_and_one_that_was_changed_on_the_way_are_refused(scene: Scene) -> None:
+@pytest.mark.parametrize("ident", ["0" * 64, "sha256-which-is-no-id-of-ours"])
+async def test_another_units_deployment_and_one_that_was_changed_on_the_way_are_refused(scene: Scene, ident: str) -> None:
     await scene.until_phase(Phase.APPLYING)
-    scene.claveld.answer = Got('"x"', wanted("a").model_copy(update={"id": "0" * 64}))
+    scene.claveld.answer = Got('"x"', wanted("a").model_copy(update={"id": ident}))
     # What was under way is cancelled first, and may be reported before this is looked at.
     await scene.until(lambda: "is not what its id says" in scene.last.text)
     assert scene.last.phase is Phase.FAILED

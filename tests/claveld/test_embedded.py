@@ -195,3 +195,15 @@ def test_where_the_console_serves_nobody_it_says_how(run: Callable[..., tuple[in
     (tmp_path / "config/clavel-tui/config.toml").write_text("")
     code, said = run("agent", "list")
     assert (code, "says of no claveld in your console" in said, "listen =" in said) == (3, True, True)
+
+
+async def test_a_second_console_sees_what_is_reported_to_the_first(settings: Settings) -> None:
+    token = await prepared(settings)
+    wiring = Wiring(settings)
+    async with wiring.console(nobody), Wiring(settings).client(settle=False) as second, agent(settings, token) as client:
+        while not (await asked(client)).is_success:
+            await asyncio.sleep(0.05)
+        await client.post("/reports", json=report(1, desired=B.id, health="ok", outcome="succeeded").model_dump(mode="json"))
+        async with asyncio.timeout(10):
+            while not any(one.reports for one in await second.agents()):
+                await asyncio.sleep(0.1)

@@ -170,3 +170,13 @@ async def test_the_whole_state_goes_over_the_wire_and_back(claveld: Claveld) -> 
     await tell(claveld, SICK)
     told = (await news(claveld)).told(None)
     assert FleetState.model_validate_json(told.model_dump_json()) == told
+
+
+async def test_what_a_newer_agent_sees_beyond_what_is_known_here_is_passed_over(claveld: Claveld) -> None:
+    said = WELL.model_dump(mode="json") | {"a_thing_of_tomorrow": 1}
+    said["disks"] = [{"at": "/", "size": 10, "used": 5, "free": 5, "another": "x"}]
+    answer = await claveld.post("/v1/facts/amber", said, "amber")
+    assert answer.status_code == 204, answer.text
+    (amber,) = [state for state in (await news(claveld)).units if state.unit.name == "amber"]
+    assert amber.facts
+    assert amber.facts.os == "NixOS"

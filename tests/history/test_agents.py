@@ -83,7 +83,7 @@ async def test_what_was_applied_and_found_well_is_good(agents: Agents) -> None:
 async def test_an_agent_hears_what_it_was_told_last(agents: Agents) -> None:
     await agents.tell("amber", Order.HOLD, "ann")
     await agents.tell("amber", Order.RELEASE, "bob")
-    assert (await agents.all())["amber"] == (AMBER, Told(order=Order.RELEASE, number=2))
+    assert (await agents.all())["amber"] == (AMBER, Told(order=Order.RELEASE, number=100_002))
     with pytest.raises(RefusedError):
         await agents.tell("beryl", Order.HOLD, "ann")
 
@@ -93,3 +93,17 @@ async def test_what_was_good_is_found_however_many_reports_came_since(agents: Ag
     for number in range(1, REPORTS_KEPT + 10):
         await agents.report(report(number, phase=Phase.FAILED))
     assert await agents.good("amber") == ["a" * 64]
+
+
+async def test_orders_behind_a_new_registration_are_newer_than_those_before_it(tmp_path: Path) -> None:
+    times = iter(range(100, 200))
+    agents = Agents(await Database.open(tmp_path / "j.db", MIGRATIONS), lambda: float(next(times)))
+    numbers = []
+    for order in (Order.HOLD, Order.RELEASE):
+        await agents.add(AMBER, "ann")
+        await agents.tell("amber", order, "ann")
+        _, told = (await agents.all())["amber"]
+        assert told
+        numbers.append(told.number)
+        await agents.remove("amber", "ann")
+    assert numbers[1] > numbers[0]

@@ -138,6 +138,7 @@ def test_the_unit_file_runs_it(server: Server) -> None:
     assert (status["NoNewPrivs"], status["Seccomp"], int(status["CapBnd"], 16)) == ("1", "2", 0)
 
     operator = server.command("token", "add", "ada", "--role", "operator").strip()  # as root, while it runs
+    wait_for("the token is known to the one that runs", lambda: is_known(server, operator))
     assert revisions(server, operator) == [first]
     second = server.commit("2")
     server.until("it has seen the commit", 'why="it changed"')
@@ -152,6 +153,14 @@ def test_the_unit_file_runs_it(server: Server) -> None:
     wait_for("systemd has started it again", lambda: server.said("NRestarts") == "1" and server.answers())
     assert revisions(server, operator) == [second, first]
     assert server.host.exec("stat -Lc %a /var/lib/claveld").stdout.strip() == "700"
+
+
+def is_known(server: Server, token: str) -> bool:
+    try:
+        server.get("/v1/deployments", token)
+    except LabError:
+        return False
+    return True
 
 
 def revisions(server: Server, token: str) -> list[str]:
