@@ -12,11 +12,33 @@ if TYPE_CHECKING:
     from clavel_tui.domain.operation import Origin
 
 
+def user_name() -> str:
+    """Who runs this; a number where nobody knows a name, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def current_folder() -> Path:
+    """Where we are.
+
+    Raises:
+        RefusedError: it has been removed meanwhile.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        from clavel_tui.domain.errors import RefusedError
+
+        raise RefusedError("the current folder is gone", "go into another one") from error
+
+
 async def origin() -> Origin:
     """By whom: of a daemon, or a console without the fleet's files: neither works from a repository."""
     from clavel_tui.domain.operation import Origin
 
-    return Origin(operator=getpass.getuser(), host=socket.gethostname())
+    return Origin(operator=user_name(), host=socket.gethostname())
 
 
 def runner_name(pid: int) -> str:

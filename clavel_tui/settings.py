@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import tomllib
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from clavel_tui.domain import limits
 from clavel_tui.domain.errors import Problem, SettingsError
+from clavel_tui.process import current_folder
 
 if TYPE_CHECKING:
     from clavel_tui.domain.broker import Broker
@@ -77,6 +80,8 @@ class Settings:
         Raises:
             SettingsError: a file cannot be read or understood. It is not passed over: it might have forbidden something.
         """
+        if args.db and os.path.isdir(args.db):  # noqa: PTH112  one that cannot be looked at is no folder
+            raise SettingsError([Problem("--db", "", args.db, "is a folder: name a file")])
         user, system = read_config(user_file()), read_config(SYSTEM_FILE)
         claveld = user.claveld or system.claveld
         serve = claveld if "listen" in claveld else {}
@@ -93,7 +98,7 @@ class Settings:
             keys=tuple({**system.keys, **user.keys}.items()),
             nix=user.nix or system.nix or "nix",
             signing_key=user.signing_key or system.signing_key,
-            claveld=tuple((key, value) for key, value in claveld.items() if key != "nats"),
+            claveld=tuple((key, value) for key, value in claveld.items() if key not in {"nats", "plain_http"}),
             nats=_broker(claveld["nats"]) if "nats" in claveld else None,
             serve=tuple(serve.items()),
             evaluator_mib=next((c.evaluator_mib for c in (user, system) if c.evaluator_mib is not None), limits.EVALUATOR_MIB),
@@ -115,7 +120,7 @@ class Settings:
     @property
     def frame(self) -> Path:
         """What the console last showed of this fleet; beside the journal, named after where the fleet was looked for."""
-        asked = f"{self.fleet}\0{os.environ.get('CLAVEL_FLEET', '')}\0{'' if self.fleet else Path.cwd()}"
+        asked = f"{self.fleet}\0{os.environ.get('CLAVEL_FLEET', '')}\0{'' if self.fleet else current_folder()}"
         return self.database.with_name(f"frame-{zlib.crc32(asked.encode()):08x}.json")
 
     @property
@@ -124,9 +129,10 @@ class Settings:
         from clavel_tui.remote.trust import SshFiles
 
         return SshFiles(
-            config=(Path(self.ssh_config),) if self.ssh_config else None,
-            known_hosts=Path(self.known_hosts) if self.known_hosts else None,
-            identity=Path(self.identity) if self.identity else None,
+            # Absolute: in a file that names them for Nix's ssh they are meant from elsewhere.
+            config=(Path(self.ssh_config).absolute(),) if self.ssh_config else None,
+            known_hosts=Path(self.known_hosts).absolute() if self.known_hosts else None,
+            identity=Path(self.identity).absolute() if self.identity else None,
         )
 
 
@@ -134,7 +140,10 @@ def user_file() -> Path:
     """The user's own config file."""
     import platformdirs
 
-    return platformdirs.user_config_path("clavel-tui") / "config.toml"
+    try:
+        return platformdirs.user_config_path("clavel-tui") / "config.toml"
+    except RuntimeError as error:  # neither HOME nor an entry in passwd
+        raise SettingsError([Problem("HOME", "", None, "is not set, and this user has no home: set it")]) from error
 
 
 def read_config(file: Path) -> Config:
@@ -169,7 +178,7 @@ def _problems(file: str, said: dict[str, Any]) -> Sequence[Problem]:
 def _claveld_problems(file: str, said: dict[str, object]) -> list[Problem]:
     if "listen" in said:
         return _serve_problems(file, said)
-    known = ("url", "token_file", "ca_file", "nats")
+    known = ("url", "token_file", "ca_file", "nats", "plain_http")
     found = [
         Problem(file, f"claveld.{key}", said[key], f"no such key; there are {', '.join(known)}") for key in {*said} - {*known}
     ]
@@ -177,15 +186,31 @@ def _claveld_problems(file: str, said: dict[str, object]) -> list[Problem]:
     needed = ("token_file",) if "nats" in said else ("url", "token_file")
     found += [Problem(file, f"claveld.{key}", None, missing) for key in needed if not said.get(key)]
     found += [
-        Problem(file, f"claveld.{key}", value, "should be text")
+        Problem(file, f"claveld.{key}", value, "should be true or false" if key == "plain_http" else "should be text")
         for key, value in said.items()
-        if not isinstance(value, str) and key != "nats"
+        if not isinstance(value, bool if key == "plain_http" else str) and key != "nats"
     ]
-    if isinstance(url := said.get("url"), str) and url and not url.startswith(("https://", "http://")):
-        found.append(Problem(file, "claveld.url", url, "should begin with https://"))
+    if isinstance(url := said.get("url"), str) and url and (wrong := _wrong_url(url, plain=said.get("plain_http") is True)):
+        found.append(Problem(file, "claveld.url", url, wrong))
     if "nats" in said:
         found += _nats_problems(file, said)
     return found
+
+
+def _wrong_url(url: str, *, plain: bool) -> str:
+    """What is wrong with the address of a claveld; empty where nothing is."""
+    if not url.startswith(("https://", "http://")):
+        return "should begin with https://"
+    try:
+        parts = urlsplit(url)
+        good = bool(parts.hostname) and parts.port != 0 and not re.search(r"[\s<>\"]", url)
+    except ValueError:
+        good = False
+    if not good:
+        return "is no address: say https://HOST or https://HOST:PORT"
+    if parts.scheme == "http" and not plain and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        return "would send the token in the clear: say https, or plain_http = true inside a VPN"
+    return ""
 
 
 def _serve_problems(file: str, said: dict[str, object]) -> list[Problem]:
@@ -230,7 +255,9 @@ def _key_problems(file: str, keys: dict[str, Any]) -> list[Problem]:
     found += [Problem(file, f"keys.{ident}", key, right) for ident, key in keys.items() if not isinstance(key, str)]
     taken: dict[str, str] = {}
     for ident, key in [(c.id, keys.get(c.id, c.key)) for c in COMMANDS]:
+        if not isinstance(key, str):
+            continue
         if key in taken:
             found.append(Problem(file, f"keys.{ident}", key, f"is the key of {taken[key]} already"))
-        taken[str(key)] = ident
+        taken[key] = ident
     return found

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clavel_tui import __version__
-from clavel_tui.process import is_alive, origin, runner_name
+from clavel_tui.process import current_folder, is_alive, origin, runner_name, user_name
 from clavel_tui.settings import Settings, user_file
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Wiring:
     def _root(self) -> Path:
         from clavel_tui.inventory import find_root
 
-        return find_root(self.settings.fleet, os.environ, Path.cwd())
+        return find_root(self.settings.fleet, os.environ, current_folder())
 
     @cached_property
     def is_far(self) -> bool:
@@ -186,7 +186,7 @@ class Wiring:
         config = of_console(said, user_file(), self._root(), settings.database, settings.nix, settings.evaluator_mib)
         journal = Journal(database, runner_name(os.getpid()), time.time)
         coordinator = Coordinator(journal, Deployments(database), Refs(database), Agents(database), Sources(database))
-        holder = Holder(getpass.getuser(), Role.VIEWER if settings.read_only else Role.OPERATOR)
+        holder = Holder(user_name(), Role.VIEWER if settings.read_only else Role.OPERATOR)
         return Embedded(config, fleet, coordinator, holder)
 
     @asynccontextmanager
@@ -241,7 +241,7 @@ class Wiring:
         from clavel_tui.bus.link import Link
         from clavel_tui.bus.permissions import CONSOLES, inbox
 
-        return FollowingClient(Link(self.settings.nats, f"clavel-tui {getpass.getuser()}", inbox(CONSOLES)), token, who)
+        return FollowingClient(Link(self.settings.nats, f"clavel-tui {user_name()}", inbox(CONSOLES)), token, who)
 
     def _following(self, claveld: ConsoleClient | None, database: Database) -> Following | None:
         """What reads the log of the bus into the journal, where there is one."""
@@ -323,7 +323,7 @@ async def _origin(root: Path) -> Origin:
         revision, *dirty = result.out.splitlines() if result.ok else [""]
     except (RemoteError, OSError):
         revision, dirty = "", []
-    return Origin(operator=getpass.getuser(), host=socket.gethostname(), revision=revision, dirty=bool(dirty))
+    return Origin(operator=user_name(), host=socket.gethostname(), revision=revision, dirty=bool(dirty))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -332,7 +332,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name in letters that the locale lacks ends no command
+            # A name in letters that the locale lacks ends no command; and who reads a pipe reads each line as it comes.
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     args = build().parse_args(argv)
     if args.version:
         sys.stdout.write(f"clavel-tui {__version__}\n")
@@ -432,6 +433,10 @@ def _demo(args: argparse.Namespace) -> int:
     from clavel_tui.demo_wiring import demo_settings, live_through
 
     inner = build().parse_args(args.rest)
+    if inner.verb == "demo":
+        from clavel_tui.domain.errors import RefusedError
+
+        raise RefusedError("a demo has no demo of its own", "leave one of the two words out")
     import asyncio
 
     with demo_fleet() as places:

@@ -1,6 +1,7 @@
 """Config files: what they may say, how a mistake is told, and that the system's read-only is the last word."""
 
 import argparse
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from clavel_tui import settings
 from clavel_tui.cli.parser import build
 from clavel_tui.domain.errors import SettingsError
+from clavel_tui.process import user_name
 from clavel_tui.settings import Settings, user_file
 
 
@@ -60,6 +62,9 @@ def test_what_the_system_forbids_nothing_allows(system: Path, monkeypatch: pytes
         parsed("units", "--read-only=false")
 
 
+CLAVELD = 'claveld = {{ token_file = "/t", url = "{}" }}'
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -76,6 +81,14 @@ def test_what_the_system_forbids_nothing_allows(system: Path, monkeypatch: pytes
             'claveld = { listen = "a:1", url = "https://x" }',
             "claveld.url: stands beside listen: claveld runs either here or elsewhere",
         ),
+        ("keys = { update = ['U'] }", "keys.update is ['U']: should be a key"),
+        (CLAVELD.format("http://192.0.2.1:8420"), "claveld.url is 'http://192.0.2.1:8420': would send the token in the clear"),
+        (CLAVELD.format("https://127.0.0.1:99999"), "claveld.url is 'https://127.0.0.1:99999': is no address"),
+        (CLAVELD.format("https://a b"), "claveld.url is 'https://a b': is no address"),
+        (CLAVELD.format("https://[::1"), "claveld.url is 'https://[::1': is no address"),
+        (CLAVELD.format("https://ops:abc"), "claveld.url is 'https://ops:abc': is no address"),
+        (CLAVELD.format("ftp://ops"), "claveld.url is 'ftp://ops': should begin with https://"),
+        (CLAVELD.format('https://ops", plain_http = "yes'), "claveld.plain_http is 'yes': should be true or false"),
         ('claveld = { listen = "a:1", port = 1 }', "claveld.port is 1: no such key; there are listen, tls_certificate, tls_key"),
     ],
 )
@@ -98,3 +111,38 @@ def test_a_system_file_that_cannot_be_read_ends_the_start(system: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.of(parsed("units"))
     assert "cannot be read" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ops:8420", "http://127.0.0.1:8420", "http://[::1]:1/x", 'http://ops", plain_http = true, ca_file = "']
+)
+def test_an_address_that_can_be_meant(system: Path, url: str) -> None:
+    system.write_text(CLAVELD.format(url))
+    assert dict(Settings.of(parsed("units")).claveld)["url"] == url.partition('"')[0]
+
+
+def test_files_are_meant_from_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = Settings.of(parsed("units", "--ssh-config", "mine", "--known-hosts", "hosts", "--identity", "key")).ssh_files
+    assert (files.config, files.known_hosts, files.identity) == ((tmp_path / "mine",), tmp_path / "hosts", tmp_path / "key")
+
+
+def test_a_database_that_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is a folder: name a file"):
+        Settings.of(parsed("units", "--db", str(tmp_path)))
+
+
+def test_who_has_no_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(_name: str) -> Path:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr("platformdirs.user_config_path", nowhere)
+    with pytest.raises(SettingsError, match="HOME: is not set"):
+        Settings.of(parsed("units"))
+
+
+def test_who_has_no_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert user_name() == str(os.getuid())

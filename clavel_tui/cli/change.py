@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
-from clavel_tui.domain.errors import RefusedError
+from clavel_tui.domain.errors import ClavelError, RefusedError
 from clavel_tui.domain.operation import Event, Operation, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.text import clean
@@ -35,13 +35,13 @@ async def change(context: Context) -> int:
         for plan in good:
             preview(plan)
         if args.dry_run:
-            return EXIT_CODES[Outcome.REFUSED] if refused else 0
+            return dry_run(context, plans)
         if not good:
             return report(context, [], refused)
         if not args.yes and not output.confirmed(f"{args.verb} {len(good)} stack{'s' if len(good) > 1 else ''} now?"):
             return EXIT_CODES[Outcome.CANCELLED]
-        done = await asyncio.gather(*(carry(client, plan, context) for plan in good))
-    return report(context, done, refused)
+        done, unbegun = await carry_all(client, good, context)
+    return report(context, done, [*refused, *unbegun])
 
 
 def _requests(context: Context) -> list[Request]:
@@ -83,7 +83,27 @@ def preview(plan: Plan) -> None:
         output.note(f"  note: {text}")
 
 
-async def carry(client: FleetClient, plan: Plan, context: Context) -> Operation:
+async def carry_all(client: FleetClient, plans: Sequence[Plan], context: Context) -> tuple[list[Operation], list[Plan]]:
+    """Each to its end, whatever becomes of the others; and those that could not be begun, with why.
+
+    Raises:
+        ClavelError: of a plan that is the only one.
+    """
+    ended = await asyncio.gather(*(_carry(client, plan, context) for plan in plans), return_exceptions=len(plans) > 1)
+    done: list[Operation] = []
+    unbegun: list[Plan] = []
+    for plan, one in zip(plans, ended, strict=True):
+        if isinstance(one, ClavelError):
+            output.note(f"{plan.title}: {one.text}")
+            unbegun.append(plan.model_copy(update={"refusal": one.text}))
+        elif isinstance(one, BaseException):
+            raise one
+        else:
+            done.append(one)
+    return done, unbegun
+
+
+async def _carry(client: FleetClient, plan: Plan, context: Context) -> Operation:
     """Runs one confirmed plan to its end, and tells its steps."""
     ident = await client.submit(plan, clean(context.args.reason or "", 300))
     telling = asyncio.create_task(_tell(client, ident, plan))
@@ -105,6 +125,13 @@ async def _tell(client: FleetClient, ident: str, plan: Plan) -> None:
 
 def _line(event: Event) -> str:
     return {"step": f"· {event.text}", "say": event.text, "warn": f"! {event.text}", "state": event.text}.get(event.kind, "")
+
+
+def dry_run(context: Context, plans: Sequence[Plan]) -> int:
+    """The end of a command that was to preview only."""
+    if context.json:
+        output.as_json([plan.model_dump(mode="json") for plan in plans])
+    return EXIT_CODES[Outcome.REFUSED] if any(p.refusal for p in plans) else 0
 
 
 def report(context: Context, done: Sequence[Operation], refused: Sequence[Plan]) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -64,6 +66,26 @@ class Context:
             raise RefusedError(f"this console is read-only: {self.doors.read_only} says so")
 
     def chosen(self, fleet: Fleet) -> list[str]:
-        """Names of the units that --unit and --tag mean; all where neither was said."""
-        units, tags = set(self.args.unit or ()), set(self.args.tag or ())
-        return [u.name for u in fleet.units if (not units or u.name in units) and tags <= set(u.tags)]
+        """Names of the units that --unit and --tag mean; all where neither was said.
+
+        Raises:
+            RefusedError: a unit was named that is none, or none is named that has these tags.
+        """
+        said, tags = list(self.args.unit or ()), set(self.args.tag or ())
+        refuse_unknown(said, fleet)
+        names = [u.name for u in fleet.units if (not said or u.name in said) and tags <= set(u.tags)]
+        if said and not names:
+            raise RefusedError(f"no unit is meant: {', '.join(said)} has not the tag {', '.join(sorted(tags))}")
+        return names
+
+
+def refuse_unknown(said: Iterable[str], fleet: Fleet) -> None:
+    """A name that is none is never passed over: who typed it meant something.
+
+    Raises:
+        RefusedError: with the nearest name that is one.
+    """
+    known = [unit.name for unit in fleet.units]
+    if unknown := [name for name in said if name not in known]:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        raise RefusedError(f"there is no unit {unknown[0]} in this fleet", f"did you mean {near[0]}?" if near else "")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Callable, Sequence
 
 from clavel_tui.cli import change, output
-from clavel_tui.cli.context import Context
+from clavel_tui.cli.context import Context, refuse_unknown
 from clavel_tui.domain.closure import PackageChange
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, Verb
@@ -42,13 +41,14 @@ async def deploy(context: Context) -> int:
         for plan in away:
             output.note(f"{plan.title}: {plan.refusal}\n  note: {WAITS}")
         if args.dry_run:
-            return dry_run(context, plans)
+            return change.dry_run(context, plans)
         done: list[Operation] = []
         if good or away:
             if not args.yes and not output.confirmed(f"{args.verb} {_named(good, away)}?"):
                 return EXIT_CODES[Outcome.CANCELLED]
             waiting = [await client.put_off(plan, clean(args.reason or "", 300)) for plan in away]
-            done = await asyncio.gather(*(change.carry(client, plan, context) for plan in good))
+            done, unbegun = await change.carry_all(client, good, context)
+            refused += unbegun
             done += [await client.wait(ident) for ident in waiting]
     return change.report(context, [*failed, *done], refused)
 
@@ -74,8 +74,8 @@ async def prepare(context: Context) -> int:
         for plan in refused:
             output.note(f"{plan.title}: refused: {plan.refusal}")
         good = [p for p in plans if not p.refusal]
-        done = await asyncio.gather(*(change.carry(client, plan, context) for plan in good))
-    return change.report(context, done, refused)
+        done, unbegun = await change.carry_all(client, good, context)
+    return change.report(context, done, [*refused, *unbegun])
 
 
 async def diff(context: Context) -> int:
@@ -174,12 +174,12 @@ def asked_for(context: Context) -> list[Request]:
 
 def units_meant(context: Context, fits: Callable[[Unit], bool], what: str) -> list[str]:
     """Named one by one or by their tags: never the whole fleet because nothing was said. ``fits``: of those that tags mean."""
-    args, units = context.args, context.doors.fleet().units
+    args, fleet = context.args, context.doors.fleet()
     said = list(dict.fromkeys([*getattr(args, "units", ()), *(getattr(args, "unit", None) or ())]))
-    if unknown := [name for name in said if name not in {unit.name for unit in units}]:
-        near = difflib.get_close_matches(unknown[0], [unit.name for unit in units], n=1)
-        raise RefusedError(f"there is no unit {unknown[0]} in this fleet", f"did you mean {near[0]}?" if near else "")
-    tagged = [u.name for u in units if fits(u) and args.tag and set(args.tag) <= set(u.tags)]
+    refuse_unknown(said, fleet)
+    tagged = [u.name for u in fleet.units if fits(u) and args.tag and set(args.tag) <= set(u.tags)]
+    if said and args.tag and not {*said} & {*tagged}:
+        raise RefusedError(f"no unit is meant: {', '.join(said)} has not all of these tags and {what}")
     if not said and not tagged:
         words = f"no unit has all of these tags and {what}" if args.tag else "no unit is meant"
         raise RefusedError(words, f"name it: `clavel-tui {args.verb} UNIT`, or mean several with --tag")
@@ -189,11 +189,11 @@ def units_meant(context: Context, fits: Callable[[Unit], bool], what: str) -> li
 async def prepared(client: FleetClient, plans: Sequence[Plan], context: Context) -> tuple[list[Plan], list[Operation]]:
     """Builds and copies what is not on its unit yet: only then can the unit say what a switch would restart."""
     away = [p for p in plans if p.prepares]
-    done = await asyncio.gather(*(change.carry(client, plan.preparation(), context) for plan in away))
+    done, unbegun = await change.carry_all(client, [plan.preparation() for plan in away], context)
     failed = [operation for operation in done if operation.outcome not in GOOD]
-    left = {operation.request.unit for operation in failed}
+    left = {one.request.unit for one in failed} | {plan.request.unit for plan in unbegun}
     again = await planned(client, [p.request for p in away if p.request.unit not in left])
-    return [*(p for p in plans if p not in away), *again], failed
+    return [*(p for p in plans if p not in away), *unbegun, *again], failed
 
 
 def preview(plan: Plan) -> None:
@@ -228,10 +228,3 @@ def change_line(one: PackageChange) -> str:
     told = [one.versions] if one.versions else []
     told += [size(one.size, sign=True)] if one.size else []
     return f"{one.name}: {', '.join(told)}"
-
-
-def dry_run(context: Context, plans: Sequence[Plan]) -> int:
-    """The end of a command that was to preview only."""
-    if context.json:
-        output.as_json([plan.model_dump(mode="json") for plan in plans])
-    return EXIT_CODES[Outcome.REFUSED] if any(p.refusal for p in plans) else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +89,8 @@ async def _look(context: Context, newcomer: Newcomer, name: str, address: str) -
     if found.kind == "host-key-unknown":
         fingerprint, line = await newcomer.fingerprint(address)
         output.note(f"{name} shows the host key {fingerprint}")
-        if context.args.accept_host_keys or output.confirmed("Is that the key of this machine?"):
+        question = "Is that the key of this machine?"
+        if context.args.accept_host_keys or output.confirmed(question, "say --accept-host-keys"):
             output.note(f"written to {await newcomer.trust(line)}")
             found = await newcomer.look(name, address, adopt=adopt)
     return found
@@ -121,8 +123,8 @@ def _adopted(context: Context, unit: FoundUnit) -> FoundUnit:
 
 
 def _next(folder: Path) -> None:
-    here = "" if folder == Path.cwd() else f"cd {folder} && "
-    output.note("next: (an .env holds secrets, and would go into Git with the rest; see .gitignore)")
+    here = "" if folder == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    output.note("next:")
     if not (folder / ".git").exists():
         output.note(f"  {here}git init && git add hosts && git commit -m 'The fleet as it runs'")
     output.note(f"  {here}clavel-tui doctor   # what each unit lacks")

@@ -117,7 +117,7 @@ async def trust(context: Context) -> int:
         for name in names:
             fingerprint, line = await client.fingerprint(name)
             output.note(f"{name} shows the host key {fingerprint}")
-            if not output.confirmed("Is that the key of this machine?"):
+            if not output.confirmed("Is that the key of this machine?", "run it on one"):
                 return 7
             output.result(f"written to {await client.trust(line)}")
     return 0

@@ -10,6 +10,8 @@ from clavel_tui.domain import limits
 from clavel_tui.domain.outcome import EXIT_CODES, WORDS
 
 HOUR = 3600
+MOST = 100_000
+"""Lines or rows that one may ask for."""
 
 
 def build() -> argparse.ArgumentParser:
@@ -37,11 +39,11 @@ def build() -> argparse.ArgumentParser:
     logs = _choosing(_verb(verbs, "logs", "a stack's logs"))
     logs.add_argument("stack", metavar="STACK")
     logs.add_argument("--service")
-    logs.add_argument("--tail", type=int, default=200)
+    logs.add_argument("--tail", type=_within(0, MOST), default=200, metavar="LINES")
     logs.add_argument("-f", "--follow", action="store_true")
     history = _verb(verbs, "history", "operations: who, when, from what, how they ended; `history export` writes all as JSON")
     history.add_argument("id", nargs="?", metavar="ID|export")
-    history.add_argument("--limit", type=int, default=50)
+    history.add_argument("--limit", type=_within(1, MOST), default=50, metavar="N")
     _verb(verbs, "unlock", "settle dead jobs of a unit; never breaks a live lock").add_argument("name", metavar="UNIT")
     _choosing(_verb(verbs, "trust", "accept a unit's host key after looking at its fingerprint"))
     key = _verb(verbs, "install-key", "a key that may only look: prints its line for authorized_keys, or puts it on the unit")
@@ -118,7 +120,7 @@ def _evaluating(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _verb(verbs, "sources", "the fleet's sources, with what came of them when they were evaluated last")
     deployments = _verb(verbs, "deployments", "recorded Deployments, the newest first")
     deployments.add_argument("name", nargs="?", default="", metavar="UNIT", help="of this unit only")
-    deployments.add_argument("--limit", type=int, default=50)
+    deployments.add_argument("--limit", type=_within(1, MOST), default=50, metavar="N")
     compare = _verb(verbs, "compare", "what differs between two Deployments; exit code 1 where anything does")
     compare.add_argument("old", metavar="NAME@ID", help="a recorded one, or a bare name for where its ref points")
     compare.add_argument("new", metavar="NAME@ID")

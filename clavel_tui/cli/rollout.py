@@ -25,7 +25,8 @@ async def rollout(context: Context) -> int:
     for word in Word:
         if ident := getattr(args, word.value):
             context.refuse_read_only()
-            async with context.doors.client() as client:
+            # What a dead console has begun is told first: settled before, it would be waited for, and confirmed.
+            async with context.doors.client(settle=False) as client:
                 return await _tell(context, client, ident, word)
     return await _begin(context)
 
@@ -52,7 +53,7 @@ async def _begin(context: Context) -> int:
         good = [plan for plan in plans if not plan.refusal]
         _preview(plans, failed, settings)
         if args.dry_run:
-            return deploy.dry_run(context, plans)
+            return change.dry_run(context, plans)
         if not good:
             return change.report(context, failed, [plan for plan in plans if plan.refusal])
         if not args.yes and not output.confirmed("roll it out now?"):

@@ -22,7 +22,7 @@ def find_root(said: str | None, environ: Mapping[str, str], here: Path) -> Path:
         return _must_be(Path(environ[VARIABLE]), VARIABLE)
     for folder in (here, *here.parents):
         for root in (folder, folder / "hosts"):
-            if (root / "fleet.toml").is_file():
+            if _is_fleet(root):
                 return root
     right = f"no fleet.toml here, nor hosts/fleet.toml in any folder above: write one, or say where with --fleet or ${VARIABLE}"
     raise InventoryError([Problem(str(here), "", None, right)])
@@ -31,6 +31,14 @@ def find_root(said: str | None, environ: Mapping[str, str], here: Path) -> Path:
 def _must_be(folder: Path, said_by: str) -> Path:
     root = folder.parent if folder.name == "fleet.toml" else folder
     for candidate in (root, root / "hosts"):
-        if (candidate / "fleet.toml").is_file():
+        if _is_fleet(candidate):
             return candidate.resolve()
-    raise InventoryError([Problem(said_by, "", str(folder), "there is no fleet.toml in that folder")])
+    raise InventoryError([Problem(said_by, "", str(folder), "there is no fleet.toml in that folder that could be read")])
+
+
+def _is_fleet(folder: Path) -> bool:
+    """Whether its file is there; another user's closed folder on the way up is none of ours."""
+    try:
+        return (folder / "fleet.toml").is_file()
+    except OSError:
+        return False

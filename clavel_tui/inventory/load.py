@@ -171,8 +171,8 @@ def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) 
     if folder.name != said.name:
         problems.append(Problem(str(file), "name", said.name, f"must be the name of its folder, {folder.name!r}"))
     tables = dict(said.stacks)
-    for source in sorted(folder.glob("compose/*/")):
-        tables.setdefault(source.name, StackTable())
+    for name in _stack_folders(folder / "compose", problems):
+        tables.setdefault(name, StackTable())
     found = (_stack(name, table, folder, stack_root, problems) for name, table in sorted(tables.items()))
     stacks = [stack for stack in found if stack]
     for n, check in enumerate(said.checks):
@@ -185,6 +185,17 @@ def _unit(said: UnitFile, file: Path, stack_root: str, problems: list[Problem]) 
         stacks=tuple(stacks),
         checks=tuple(c.check() for c in said.checks),
     )
+
+
+def _stack_folders(folder: Path, problems: list[Problem]) -> list[str]:
+    """Their names; what cannot be read is never left out in silence."""
+    try:
+        return sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        problems.append(Problem(str(folder), "", None, f"cannot be read: {error.strerror}"))
+        return []
 
 
 def _beyond_the_helper(said: UnitFile, file: Path, stacks: Sequence[Stack]) -> Iterator[Problem]:
@@ -215,17 +226,14 @@ def _placed(name: str, table: StackTable, source: Path, stack_root: str) -> Stac
 
 def _stack(name: str, table: StackTable, folder: Path, stack_root: str, problems: list[Problem]) -> Stack | None:
     source = folder / "compose" / name
-    if not source.is_dir():
-        problems.append(
-            Problem(
-                str(folder / "unit.toml"),
-                f"stacks.{name}",
-                None,
-                f"has no folder {source}: make it, with a compose.yaml",
-            )
-        )
-    elif not any((source / file).is_file() for file in COMPOSE_FILES):
-        problems.append(Problem(str(source), "", None, f"holds none of {', '.join(COMPOSE_FILES)}"))
+    try:
+        if not source.is_dir():
+            right = f"has no folder {source}: make it, with a compose.yaml"
+            problems.append(Problem(str(folder / "unit.toml"), f"stacks.{name}", None, right))
+        elif not any((source / file).is_file() for file in COMPOSE_FILES):
+            problems.append(Problem(str(source), "", None, f"holds none of {', '.join(COMPOSE_FILES)}"))
+    except OSError as error:
+        problems.append(Problem(str(source), "", None, f"cannot be read: {error.strerror}"))
     try:
         return _placed(name, table, source, stack_root)
     except ValidationError:

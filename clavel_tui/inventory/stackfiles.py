@@ -17,6 +17,14 @@ def stack_files(folder: Path) -> dict[str, tuple[bytes, int]]:
     Raises:
         RefusedError: too large, an odd name, not readable, or a link out of the folder, to a folder or to nothing.
     """
+    try:
+        return _stack_files(folder)
+    except (OSError, RuntimeError) as error:  # a link to itself is a RuntimeError to Path.resolve
+        why = error.strerror if isinstance(error, OSError) else "a link in it leads to itself"
+        raise RefusedError(f"{folder} cannot be read: {why}") from error
+
+
+def _stack_files(folder: Path) -> dict[str, tuple[bytes, int]]:
     found: dict[str, tuple[bytes, int]] = {}
     total = 0
     for file in _walk(folder):

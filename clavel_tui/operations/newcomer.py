@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import TypeAdapter, ValidationError
 
 from clavel_tui.compose import ask
+from clavel_tui.compose.preview import is_secret
 from clavel_tui.domain import limits
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Container, Facts
@@ -19,7 +20,7 @@ from clavel_tui.domain.unit import Elevate, Stack, StackName, Unit, UnitType
 from clavel_tui.fleet.newcomer import FoundStack, FoundUnit
 from clavel_tui.inventory.load import COMPOSE_FILES
 from clavel_tui.inventory.schema import ARCHES
-from clavel_tui.inventory.write import declared_stacks, write_fleet, write_stack, write_unit
+from clavel_tui.inventory.write import declared_stacks, write_fleet, write_ignored, write_stack, write_unit
 from clavel_tui.operations.parts import unit_error
 from clavel_tui.probe import probe
 from clavel_tui.remote.effects import Query
@@ -123,7 +124,7 @@ class InProcessNewcomer:
     def write(self, folder: str, name: str, units: Sequence[FoundUnit]) -> Sequence[str]:
         """See Newcomer."""
         hosts = Path(folder) / "hosts"
-        said = [write_fleet(hosts, name)]
+        said = [*write_ignored(Path(folder), _secrets(units)), write_fleet(hosts, name)]
         for unit in units:
             stacks = [stack for stack in unit.stacks if not stack.refusal]
             known = declared_stacks(hosts, unit.name)
@@ -133,9 +134,15 @@ class InProcessNewcomer:
                 if known is None or stack.name in known:
                     said.append(write_stack(hosts, unit.name, stack.name, stack.files))
                 else:
-                    table = f"[stacks.{stack.name}] path = {json.dumps(stack.path)} data = {json.dumps(list(stack.data))}"
-                    said.append(f"left     {stack.name}: say {table} in unit.toml of {unit.name}, and init again")
+                    table = f"stacks.{stack.name} = {{ path = {json.dumps(stack.path)}, data = {json.dumps(list(stack.data))} }}"
+                    said.append(f"left     {stack.name}: say {table} at the top of unit.toml of {unit.name}, and init again")
         return said
+
+
+def _secrets(units: Sequence[FoundUnit]) -> list[str]:
+    """Files that must not come into Git with the rest, from the fleet's folder on."""
+    stacks = [(unit.name, stack) for unit in units for stack in unit.stacks if not stack.refusal]
+    return [f"hosts/{unit}/compose/{stack.name}/{name}" for unit, stack in stacks for name in stack.files if is_secret(name)]
 
 
 def is_plain(name: str) -> bool:

@@ -236,3 +236,27 @@ def test_no_docker(console: Console) -> None:
         told(console.run("update", "web", "--yes"), 3, "refused: Docker is not installed on h1: install docker")
     finally:
         host.exec("umount /usr/bin/docker")
+
+
+def test_lines_come_as_they_are_found(hosts: Path) -> None:
+    """Who reads a pipe reads a line when it is there, and who closes one ends the command quietly."""
+    line = f"env -u PYTHONUNBUFFERED {PROGRAM} check --fleet {hosts} | true; exec 2>&1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout.split()) in [("", ["0"]), ("", ["141"])]
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    told(clavel("check", before=("sh", "-c", f'cd {gone} && rmdir {gone} && exec "$@"', "sh")), 3, "the current folder is gone")
+
+
+def test_a_demo_of_a_demo() -> None:
+    told(clavel("demo", "demo"), 3, "a demo has no demo of its own")
+
+
+@pytest.mark.parametrize(
+    "words", [("history", "--limit", "9" * 20), ("deployments", "--limit", "-1"), ("logs", "web", "--tail", "-3")]
+)
+def test_a_number_that_is_none(hosts: Path, words: tuple[str, ...]) -> None:
+    told(clavel(*words, "--fleet", hosts), 2, "is not a number from")

@@ -199,8 +199,9 @@ except RefusedError as error:
 
 
 def test_files_that_we_may_not_read_are_never_left_out(unit: Unit, write: Write, root: Path) -> None:
-    for name in "abc":
+    for name in "abcd":
         unit(name)
+    write("d/compose/web/compose.yaml", "services: {}\n")
     write("a/compose/web/compose.yaml", "services: {}\n")
     write("a/compose/web/secret/key", "")
     # Root may read everything, and pytest's folders are closed to all others.
@@ -208,16 +209,17 @@ def test_files_that_we_may_not_read_are_never_left_out(unit: Unit, write: Write,
         Path(place).chmod(0o755)
         there = shutil.copytree(root, Path(place, "fleet"))
         there.chmod(0o755)
-        for closed in ("b/unit.toml", "c", "a/compose/web/secret"):
+        for closed in ("b/unit.toml", "c", "a/compose/web/secret", "d/compose"):
             (there / closed).chmod(0)
         command = [sys.executable, "-c", AS_ANOTHER_USER, str(there)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=HOSTS.parent)
-        for closed in ("c", "a/compose/web/secret"):
+        for closed in ("c", "a/compose/web/secret", "d/compose"):
             (there / closed).chmod(0o755)
     assert done.stderr == ""
     assert done.stdout.replace(f"{there}/", "").splitlines() == [
         "b/unit.toml: cannot be read: Permission denied",
         "c: cannot be read: Permission denied",
+        "d/compose: cannot be read: Permission denied",
         "a/compose/web/secret cannot be read: Permission denied",
     ]
 

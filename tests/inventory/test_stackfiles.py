@@ -105,3 +105,9 @@ def test_lines_are_those_of_the_unit_whatever_the_names(names: set[str], tmp_pat
     for name in names:
         (folder / name).write_text(name)
     assert set(tree_lines(folder)) == lines_of_the_unit(folder)
+
+
+def test_a_link_to_itself(folder: Path) -> None:
+    (folder / "loop").symlink_to("loop")
+    with pytest.raises(RefusedError, match=r"leads to itself|to nothing|link out"):
+        stack_files(folder)

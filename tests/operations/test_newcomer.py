@@ -10,7 +10,8 @@ from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.facts import Container
 from clavel_tui.fleet.newcomer import FoundStack, FoundUnit
 from clavel_tui.inventory import load_fleet
-from clavel_tui.inventory.write import write_stack
+from clavel_tui.inventory import write as write_module
+from clavel_tui.inventory.write import declared_stacks, write_stack, write_unit
 from clavel_tui.operations.newcomer import InProcessNewcomer, _refusal, _unlike_compose, is_plain
 from clavel_tui.remote.trust import SshFiles, aliases
 
@@ -117,3 +118,45 @@ def test_hosts_of_ssh_config_without_patterns(tmp_path: Path) -> None:
     file.write_text('Host nas pi\n  User ada\nHost *.lan !x\nhost="box"\nMatch all\n')
     assert aliases(SshFiles(config=(file,))) == ["nas", "pi", "box"]
     assert aliases(SshFiles(config=(tmp_path / "none",))) == []
+
+
+def test_secrets_that_are_copied_stay_out_of_git(tmp_path: Path) -> None:
+    units = [FoundUnit(name="pi", address="pi.lan", stacks=(stack(),))]
+    newcomer().write(str(tmp_path), "home", units)
+    assert "/hosts/pi/compose/web/.env" in (tmp_path / ".gitignore").read_text().splitlines()
+    assert "compose.yaml" not in (tmp_path / ".gitignore").read_text()
+    (tmp_path / ".gitignore").write_text("mine\n")
+    said = newcomer().write(str(tmp_path), "home", units)
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+    assert any("hosts/pi/compose/web/.env: it would go into Git" in line for line in said)
+
+
+def test_a_stack_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = write_module._write
+
+    def full(file: Path, content: bytes, mode: int) -> None:
+        if file.name == ".env":
+            raise OSError(28, "No space left on device")
+        write(file, content, mode)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(write_module, "_write", full)
+        with pytest.raises(RefusedError, match="No space left"):
+            write_stack(tmp_path / "hosts", "pi", "web", stack().files)
+    assert not [entry for entry in tmp_path.rglob("*") if entry.is_file()]
+    assert not (tmp_path / "hosts/pi/compose/web").exists()
+    assert write_stack(tmp_path / "hosts", "pi", "web", stack().files).startswith("wrote")
+    assert sorted(entry.name for entry in (tmp_path / "hosts/pi").rglob("*")) == [".env", "compose", "compose.yaml", "web"]
+
+
+def test_a_folder_that_is_a_file_is_no_kept_file(tmp_path: Path) -> None:
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts/pi").write_text("")
+    with pytest.raises(RefusedError, match="cannot be written"):
+        write_unit(tmp_path / "hosts", {"name": "pi"})
+
+
+def test_stacks_that_are_no_table(tmp_path: Path) -> None:
+    (tmp_path / "pi").mkdir()
+    (tmp_path / "pi/unit.toml").write_text("stacks = 3\n")
+    assert declared_stacks(tmp_path, "pi") == set()
