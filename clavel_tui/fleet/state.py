@@ -112,6 +112,8 @@ class FleetState(Model):
     """Where the claveld is through which it is seen; empty where it is seen from here."""
     claveld: str = ""
     """Why claveld cannot be asked now; empty where it can, or where there is none."""
+    journal: str = ""
+    """Why what is seen cannot be written down now; empty where it can."""
 
     def unit(self, name: str) -> UnitState | None:
         """The unit of that name."""

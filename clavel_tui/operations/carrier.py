@@ -63,7 +63,8 @@ class Carrier:
         self._preparing[operation.id] = lambda: not run.begun
         if stack:
             bundle = stack_bundle(operation.id, plan, stack, operation.origin, self._parts.clock.wall(), files)
-            self.track(operation.id, unit.name, run.from_the_start(bundle))
+            outside = self._excusing(run, bundle, ()) if stack.confirm_seconds else run.from_the_start(bundle)
+            self.track(operation.id, unit.name, outside)
         elif plan.pull and self._parts.claveld:
             self._preparing.pop(operation.id)
             self.track(operation.id, unit.name, PullRun(self._parts, self._parts.claveld, plan.pull, operation).carry())
@@ -71,7 +72,7 @@ class Carrier:
             self.track(operation.id, unit.name, SystemRun(self._parts, run, unit, plan, plan.system).carry())
         else:
             bundle = machine_bundle(operation.id, plan, unit, operation.origin, self._parts.clock.wall())
-            self.track(operation.id, unit.name, self._machine(run, bundle, plan.excused))
+            self.track(operation.id, unit.name, self._excusing(run, bundle, plan.excused))
         return operation.id
 
     def take_up(self, operation: Operation, plan: Plan) -> None:
@@ -88,8 +89,8 @@ class Carrier:
         self.track(operation.id, unit.name, carried())
 
     @staticmethod
-    async def _machine(run: Run, bundle: Bundle, excused: tuple[str, ...]) -> None:
-        """What fails from here before a reboot is no fault of it."""
+    async def _excusing(run: Run, bundle: Bundle, excused: tuple[str, ...]) -> None:
+        """What fails from here before it is no fault of it."""
         await run.from_the_start(bundle, (*excused, *sorted(await run.failing_outside())))
 
     async def begin(
@@ -179,18 +180,24 @@ class Carrier:
         except RemoteError as error:
             return f"it could not be told: {error.text}"
         await self._parts.journal.record([("state", found.id, found.request.unit, "cancel was asked for")])
+        if found.request.stack and found.request.verb is not Verb.UPDATE:
+            return "asked: it ends at its next safe point, and goes on to its end where it has changed something already"
         return "asked: it ends at its next safe point, and during activation it returns to what ran before"
 
     async def _stop_here(self, ident: str) -> str:
         task = self._runs.get(ident)
         if task is None:
             return "another console does it: it is cancelled there"
-        task.cancel()
-        await asyncio.wait([task])
-        operation = await self._parts.journal.operation(ident)
-        if operation and operation.state is State.RUNNING:  # it still waited for its turn, and has said nothing itself
-            text = "it was stopped before it began: nothing was changed"
-            await self._parts.journal.settle(operation.ended_with(Outcome.CANCELLED, text, self._parts.clock.wall()))
+        self._beginning.add(ident)  # nobody's orphan until its end is written
+        try:
+            task.cancel()
+            await asyncio.wait([task])
+            operation = await self._parts.journal.operation(ident)
+            if operation and operation.state is State.RUNNING:  # it still waited for its turn, and has said nothing itself
+                text = "it was stopped before it began: nothing was changed"
+                await self._parts.journal.settle(operation.ended_with(Outcome.CANCELLED, text, self._parts.clock.wall()))
+        finally:
+            self._beginning.discard(ident)
         return "it is stopped"
 
     async def reconcile(self) -> None:
@@ -207,7 +214,7 @@ class Carrier:
                 continue
             if operation.request.verb in HERE:
                 said = "nothing was recorded" if operation.request.verb is Verb.EVALUATE else "nothing that runs was changed"
-                text = f"the console ended meanwhile; {said}"
+                text = "how it ended could not be written down" if mine else f"the console ended meanwhile; {said}"
                 await self._parts.journal.settle(operation.ended_with(Outcome.INTERRUPTED, text, self._parts.clock.wall()))
                 continue
             if operation.request.pull:
@@ -218,7 +225,8 @@ class Carrier:
             if self._parts.jobs is None or unit is None or (operation.state is State.UNKNOWN and self._watch.state(unit).trouble):
                 continue
             run = Run(self._parts, self._parts.jobs, self._watch, unit, operation.model_copy(update={"lost": True}))
-            self.track(operation.id, unit.name, run.settle_by_unit("the console ended before it was started"))
+            why = "its start never reached the unit" if mine else "the console ended before it was started"
+            self.track(operation.id, unit.name, run.settle_by_unit(why))
 
     async def settle_open(self) -> None:
         """Takes over what is open and waits for it: for a command that runs once."""

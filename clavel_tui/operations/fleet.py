@@ -21,6 +21,7 @@ from clavel_tui.domain.source import Evaluation, Source, standing
 from clavel_tui.domain.unit import Elevate
 from clavel_tui.domain.waves import RolloutSettings
 from clavel_tui.fleet.state import FleetState, RolloutState, SourceState, UnitState
+from clavel_tui.history import JournalError
 from clavel_tui.inventory.flakes import absolute
 from clavel_tui.inventory.watching import source_changes
 from clavel_tui.operations import helper
@@ -114,6 +115,7 @@ class InProcessFleet:
             seq=seq,
             rollout=fleet.rollout,
             claveld=self._watch.claveld_trouble,
+            journal=self._watch.unwritten,
         )
 
     def unit_now(self, name: str) -> UnitState | None:
@@ -199,7 +201,9 @@ class InProcessFleet:
         request = Request(unit="", stack=(await self._source(source)).name, verb=Verb.EVALUATE)
         for operation, runner, _ in await self._parts.journal.open_operations():
             if operation.request == request and runner == self._parts.runner_name:
-                return operation.id
+                if self._carrier.carries(operation.id):
+                    return operation.id
+                await self._carrier.reconcile()  # its last word could not be written: nobody is at it any more
         # Whoever asked may be cancelled meanwhile: what has a row in the journal has to be carried out, too.
         return await asyncio.shield(self._evaluate(source, request, reason))
 
@@ -387,9 +391,12 @@ class InProcessFleet:
 
     async def _keep_reconciling(self) -> None:
         while self._parts.jobs:
-            await self._rollouts.pause_orphans()
-            await self._carrier.reconcile()
-            await self._waiting.take_up()
+            try:
+                await self._rollouts.pause_orphans()
+                await self._carrier.reconcile()
+                await self._waiting.take_up()
+            except JournalError as error:  # a full disk must not end it for good
+                self._watch.not_written(error.text)
             await self._parts.clock.sleep(RECONCILE_S)
 
     async def settle_open(self) -> None:

@@ -117,7 +117,7 @@ class RolloutRun:
         await self._show()
         if word == Word.ABORT:
             for operation in (await self._children()).values():
-                if operation.state is State.RUNNING and self._carrier.carries(operation.id):
+                if operation.state is State.RUNNING:  # whoever carries it, or nobody yet: its unit is told
                     await self._carrier.cancel(operation.id)
 
     async def _may_begin(self) -> bool:
@@ -156,18 +156,20 @@ class RolloutRun:
             await self._fail(name, f"{operation.word}: {operation.text}")
 
     async def _carried(self, plan: Plan) -> Operation | None:
-        """None where nothing more is begun. What a console left before it came to its unit is begun again."""
+        """None where nothing more is begun. What was left before it came to its unit is begun again, unless that is over."""
         idents = attempts(self._operation.id, plan)
         known = await self._parts.journal.some(idents)
-        last = next((ident for ident in reversed(idents) if ident in known), None)
+        last, operation = next((ident for ident in reversed(idents) if ident in known), None), None
         if last:
             operation = await self._ended(last)
             if operation.outcome not in NOT_THERE or named(plan.request) in self._failures or last == idents[-1]:
                 return operation
         if not await self._may_begin():
-            return None
+            return operation
         ident = idents[idents.index(last) + 1] if last else idents[0]
         await self._carrier.submit(plan, self._operation.origin.reason, ident=ident, parent=self._operation.id)
+        if self._aborted:  # said while it was being begun, when there was nothing to stop yet
+            await self._carrier.cancel(ident)
         return await self._ended(ident)
 
     async def _ended(self, ident: str) -> Operation:

@@ -48,6 +48,8 @@ class Run:
         """The start was sent: from now on the unit's job may run."""
         self._notes: list[Note] = []
         self._acknowledging: asyncio.Task[None] | None = None
+        self._withheld = ""
+        """Why no word of ours reached the unit: what did not hold from here."""
 
     async def from_the_start(self, bundle: Bundle, excused: tuple[str, ...] = ()) -> None:
         """The whole life, behind the journal's first row. ``excused``: checks from here that failed before it."""
@@ -171,6 +173,7 @@ class Run:
         """
         for _ in range(ACKNOWLEDGE_TRIES):
             failing = await self.failing_outside() - {*self.operation.excused}
+            self._withheld = ", ".join(sorted(failing))
             if failing:
                 self.tell("warn", f"from here it does not hold: {', '.join(sorted(failing))}")
                 await self._parts.clock.sleep(RETRY_S)
@@ -236,6 +239,8 @@ class Run:
             outcome, text = Outcome.FAILED, f"{text}; but now {wrong}"
         if outcome is Outcome.SUCCEEDED and self.operation.request.verb is Verb.REBOOT and (ill := await self._still_ill()):
             outcome, text = Outcome.UNITS_FAILED, f"{text}; since then it is not well: {ill}"
+        if outcome is Outcome.RETURNED and self._withheld:
+            text = f"{text}; the word was kept back, since from here it did not hold: {self._withheld}"
         if outcome is Outcome.INTERRUPTED:
             text = f"{text}; {self._runs_now() if facts else 'what runs now could not be seen'}"
         if self.operation.lost and outcome in {Outcome.SUCCEEDED, Outcome.RETURNED}:

@@ -16,6 +16,7 @@ from clavel_tui.domain.mute import Mute, outlived, said, without
 from clavel_tui.domain.stackview import stack_views
 from clavel_tui.domain.unit import Unit
 from clavel_tui.fleet.state import UnitState
+from clavel_tui.history import JournalError
 from clavel_tui.inventory import tree_lines
 from clavel_tui.operations.parts import Parts
 from clavel_tui.probe import probe
@@ -55,6 +56,8 @@ class Watch:
         self._told: dict[str, float] = {}
         self.claveld_trouble = ""
         self.claveld_asked = False
+        self.unwritten = ""
+        """Why the journal could not be written last; empty where it could."""
         self.wanted: dict[str, dict[str, tuple[str, ...]]] = {}
 
     async def load(self) -> None:
@@ -144,7 +147,12 @@ class Watch:
         if trouble.text and self._parts.clock.wall() - self._told.get(unit.name, 0.0) < TOLD_S:
             self._forget_state(unit)
             return None  # it cannot be reached from here, and its agent says how it is
-        await self._keep(unit, facts, trouble)
+        try:
+            await self._keep(unit, facts, trouble)
+        except JournalError as error:  # a disk that is full for a while must not make anybody blind
+            self.not_written(error.text)
+        else:
+            self.not_written("")
         if facts and self._facts[unit.name] is facts:
             self._seen[unit.name] = facts
         return facts
@@ -185,6 +193,12 @@ class Watch:
         while True:
             await self.look(unit)
             await self._parts.clock.sleep(limits.REFRESH_S)
+
+    def not_written(self, why: str) -> None:
+        """Why the journal could not be written; empty where it was."""
+        if why != self.unwritten:
+            self.unwritten = why
+            self.changed.set()
 
     def _forget_state(self, unit: Unit) -> None:
         self._states.pop(unit.name, None)

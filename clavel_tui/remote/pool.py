@@ -79,6 +79,11 @@ class Pool:
         if link and link.connection:
             link.connection.abort()
 
+    def wanted(self, target: Target) -> None:
+        """Ends the back-off: a person asks now, and an answer of minutes ago is none. What is connected stays so."""
+        if link := self._links.get(target.key):
+            link.down_until = 0.0
+
     async def close(self) -> None:
         """Closes every connection."""
         for link in self._links.values():

@@ -91,6 +91,7 @@ class SshRunner:
     def wanted(self, target: Target) -> None:
         """See QueryRunner."""
         self._secrets.ask_again(target.name)
+        self._pool.wanted(target)
 
     async def close(self) -> None:
         """See QueryRunner."""

@@ -132,7 +132,7 @@ class Console(App[None]):
                 watching = asyncio.create_task(client.watch())
                 try:
                     while True:
-                        await client.changed()
+                        await _changed(client, watching)
                         await asyncio.sleep(COALESCE_S)
                         self.post_message(Snapshot(await client.snapshot()))
                 finally:
@@ -293,3 +293,15 @@ class Console(App[None]):
         """The operations on that unit that are not settled; ``or_no_unit``: and those of no unit, such as an evaluation."""
         names = {unit.unit.name if unit else "", *([""] if or_no_unit else [])}
         return [o for o in self._state.operations if o.request.unit in names] if self._state else []
+
+
+async def _changed(client: FleetClient, watching: asyncio.Task[None]) -> None:
+    """Until there is something new to show. Looking never ends: where it does, its error is the console's."""
+    news = asyncio.create_task(client.changed())
+    try:
+        await asyncio.wait({news, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()
+        await news
+    finally:
+        news.cancel()

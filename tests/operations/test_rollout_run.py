@@ -31,7 +31,7 @@ MUTANTS = {
     "a failure does not stop it": (">= self._rollout.settings.stop_at", "> 1000"),
     "the first failure stops it": (">= self._rollout.settings.stop_at", ">= 1"),
     "a pause is not waited for": ("lambda: not self._paused or self._stopped", "lambda: True"),
-    "a wave that is stopped goes on": ("if not await self._may_begin():\n            return None", "if False:\n            return None"),
+    "a wave that is stopped goes on": ("if not await self._may_begin():\n            return operation", "if False:\n            return None"),
     "begun twice": ("known = await self._parts.journal.some(idents)", "known: dict[str, Operation] = {}"),
     "all are begun at once": ("AT_ONCE = 8", "AT_ONCE = 800"),
     "nothing is brought back": ("if self._returns:", "if False:"),

@@ -8,6 +8,7 @@ import pytest
 
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.unit import Fleet
+from clavel_tui.history import JournalError
 from clavel_tui.operations import watch
 from clavel_tui.operations.parts import Clock, Parts
 from clavel_tui.operations.watch import RECENT_S, TOLD_S, Watch
@@ -99,3 +100,21 @@ async def test_what_an_agent_has_told_counts_where_its_unit_cannot_be_reached(mo
     now[0] += TOLD_S
     await seen.look(unit())
     assert seen.state(unit()).trouble == "no way there"
+
+
+async def test_a_journal_that_cannot_be_written_makes_nobody_blind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def probe(*_: object) -> Facts:
+        return facts(at=1000.0)
+
+    async def full(*_: object) -> None:
+        raise JournalError("the journal cannot be written: disk full", "make room")
+
+    monkeypatch.setattr(watch, "probe", probe)
+    seen = watching()
+    with monkeypatch.context() as patched:
+        patched.setattr(Quiet, "save_facts", full)
+        assert await seen.look(unit())
+    assert seen.unwritten == "the journal cannot be written: disk full"
+    assert seen.state(unit()).facts
+    await seen.look(unit())
+    assert seen.unwritten == ""

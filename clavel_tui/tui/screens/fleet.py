@@ -145,6 +145,8 @@ class FleetScreen(BadgedScreen):
         spans = [Cell(f" {self._state.name if self._state else self._fleet_name} ", "head")]
         if self._state and self._state.claveld:  # in a small terminal the pane that says why is not there
             spans += [Cell("  "), Cell("✗ no news from claveld", "bad")]
+        if self._state and self._state.journal:
+            spans += [Cell("  "), Cell(f"✗ {self._state.journal}", "bad")]
         for span in render.headline(self._board.tally if self._state else None, self._oldest, self._now()):
             spans += [Cell("  "), span]
         if self._state and self._state.through:
