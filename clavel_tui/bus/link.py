@@ -144,6 +144,8 @@ class Link:
             await self._client.subscribe(subject, queue=queue, cb=hear)
 
     async def _failed(self, error: Exception) -> None:
+        if isinstance(error, ConnectionResetError) and self._trouble.startswith("nats:"):
+            return  # right behind what the server has said, which is why
         self._trouble = clean(str(error) or type(error).__name__, 200)
 
     async def _lost(self) -> None:

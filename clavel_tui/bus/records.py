@@ -74,6 +74,8 @@ class Registered(_Said):
     kind: Literal["agent"] = "agent"
     agent: Agent
     operator: str
+    orders: int = 0
+    """From where its orders are counted; in the record, so that whoever carries it out counts alike."""
 
 
 class Removed(_Said):

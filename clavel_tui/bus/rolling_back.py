@@ -126,5 +126,5 @@ async def _not_there(claveld: ConsoleClient, pull: PullPlan) -> str:
     try:
         ref = await claveld.ref(pull.name)
     except ClaveldError:
-        return f"and it cannot be asked now: `clavel-tui agents --unit {pull.name}` tells when it can"
+        return "and it cannot be asked now: `clavel-tui agents` tells when it can"
     return "" if ref.deployment.id == pull.deployment else f"it points to {ref.short} now"

@@ -228,7 +228,7 @@ class Replica:
             case Unpinned():
                 await self._refs.let_follow(what.name, what.operator, what.why, what.expected)
             case Registered():
-                await self._agents.add(what.agent, what.operator)
+                await self._agents.add(what.agent, what.operator, what.orders)
             case Removed():
                 await self._agents.remove(what.name, what.operator)
             case Seeded():

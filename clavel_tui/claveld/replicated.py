@@ -24,7 +24,7 @@ from clavel_tui.claveld.replica import Replica
 from clavel_tui.domain.agent import Agent, Order, Report, Role
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.source import Evaluation, Source, SourcePin
-from clavel_tui.history.agents import Agents
+from clavel_tui.history.agents import Agents, counted_from
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.history.refs import Refs
 from clavel_tui.history.sources import Sources
@@ -54,9 +54,10 @@ class ReplicatedAgents(Agents):
         super().__init__(database)
         self._replica = replica
 
-    async def add(self, agent: Agent, operator: str) -> None:
+    async def add(self, agent: Agent, operator: str, orders: int | None = None) -> None:
         """See Agents."""
-        await self._replica.propose(Registered(agent=agent, operator=operator))
+        begin = counted_from(self._now()) if orders is None else orders
+        await self._replica.propose(Registered(agent=agent, operator=operator, orders=begin))
 
     async def remove(self, name: str, operator: str) -> None:
         """See Agents."""

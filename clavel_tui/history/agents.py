@@ -34,13 +34,14 @@ class Agents:
         self._db = database
         self._now = now
 
-    async def add(self, agent: Agent, operator: str) -> None:
-        """Registers it, or changes what it may ask for. Its orders are counted on from the time in ms, and so never anew."""
+    async def add(self, agent: Agent, operator: str, orders: int | None = None) -> None:
+        """Registers it, or changes what it may ask for. ``orders``: from where its orders are counted; else from now on."""
+        begin = counted_from(self._now()) if orders is None else orders
         async with self._db.transaction() as write:
             await write.execute(
                 "INSERT INTO agents (name, at, body, orders) VALUES (?,?,?,?)"
                 " ON CONFLICT (name) DO UPDATE SET body=excluded.body",
-                (agent.name, self._now(), agent.model_dump_json(), int(self._now() * 1000)),
+                (agent.name, self._now(), agent.model_dump_json(), begin),
             )
             refs = ", ".join(agent.specification.deployments)
             await append(write, self._now(), [("agent", "", agent.name, f"may ask for {refs}: {operator}")])
@@ -164,6 +165,11 @@ class Agents:
     async def good(self, name: str) -> list[str]:
         """Ids of the Deployments of that ref that an agent has applied and found well, the newest first."""
         return [row[0] for row in await self._db.rows("SELECT deployment FROM good WHERE name = ? ORDER BY seq DESC", (name,))]
+
+
+def counted_from(now: float) -> int:
+    """Milliseconds: an agent that is removed and registered again must not take its first order for one that it has heard."""
+    return int(now * 1000)
 
 
 def hashed(token: str) -> str:

@@ -33,7 +33,7 @@ def write_ignored(folder: Path, secrets: Sequence[str]) -> list[str]:
         return [_make(file, "\n".join([head, *(f"/{name}" for name in secrets), ""]).encode())]
     except OSError as error:
         raise _unwritten(file, error) from error
-    return [f"secret   {name}: it would go into Git; name it in .gitignore" for name in secrets if f"/{name}" not in known]
+    return [f"secret   {name}: see that .gitignore covers it" for name in secrets if f"/{name}" not in known]
 
 
 def write_unit(hosts: Path, said: Mapping[str, Any]) -> str:

@@ -124,14 +124,16 @@ class InProcessNewcomer:
     def write(self, folder: str, name: str, units: Sequence[FoundUnit]) -> Sequence[str]:
         """See Newcomer."""
         hosts = Path(folder) / "hosts"
-        said = [*write_ignored(Path(folder), _secrets(units)), write_fleet(hosts, name)]
+        known = {unit.name: declared_stacks(hosts, unit.name) for unit in units}
+        secrets = [name for unit in units for name in _secrets(unit, known[unit.name])]
+        said = [*write_ignored(Path(folder), secrets), write_fleet(hosts, name)]
         for unit in units:
             stacks = [stack for stack in unit.stacks if not stack.refusal]
-            known = declared_stacks(hosts, unit.name)
+            declared = known[unit.name]
             said.append(write_unit(hosts, _unit_file(unit)))
             # A folder without its table would be deployed to another place than where it runs.
             for stack in stacks:
-                if known is None or stack.name in known:
+                if declared is None or stack.name in declared:
                     said.append(write_stack(hosts, unit.name, stack.name, stack.files))
                 else:
                     table = f"stacks.{stack.name} = {{ path = {json.dumps(stack.path)}, data = {json.dumps(list(stack.data))} }}"
@@ -139,10 +141,10 @@ class InProcessNewcomer:
         return said
 
 
-def _secrets(units: Sequence[FoundUnit]) -> list[str]:
-    """Files that must not come into Git with the rest, from the fleet's folder on."""
-    stacks = [(unit.name, stack) for unit in units for stack in unit.stacks if not stack.refusal]
-    return [f"hosts/{unit}/compose/{stack.name}/{name}" for unit, stack in stacks for name in stack.files if is_secret(name)]
+def _secrets(unit: FoundUnit, declared: set[str] | None) -> list[str]:
+    """Files of the stacks that are written, which must not come into Git with the rest; from the fleet's folder on."""
+    stacks = [stack for stack in unit.stacks if not stack.refusal and (declared is None or stack.name in declared)]
+    return [f"hosts/{unit.name}/compose/{stack.name}/{name}" for stack in stacks for name in stack.files if is_secret(name)]
 
 
 def is_plain(name: str) -> bool:

@@ -161,6 +161,8 @@ class Run:
             self.operation = self.operation.model_copy(update={"step": text})
         if kind == "step" and text == "confirm":
             self._begin_to_acknowledge()
+        if kind == "step" and text == "return" and self._acknowledging:
+            self._acknowledging.cancel()  # too late: and what kept the word back is told at the end
 
     def _begin_to_acknowledge(self) -> None:
         if self._acknowledging is None:

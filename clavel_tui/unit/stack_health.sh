@@ -88,9 +88,20 @@ not_known() { # not_known SERVICES: what was already unwell before is not this u
 
 # known_unwell: services that were bad before. One that a person stopped is not: it is started, and judged like the others.
 known_unwell() {
-    known_not=' is stopped$'
-    [ ! -e "$stack_dir/stopped" ] || known_not='\( is stopped\| exited with [0-9]*\)$'
-    unwell <"$before" | grep -v -e ' wait$' -e "$known_not" | cut -d ' ' -f 1 | tr '\n' ' '
+    known_ours=$(stopped_ones)
+    unwell <"$before" | grep -v -e ' wait$' -e ' is stopped$' | cut -d ' ' -f 1 | while IFS= read -r known_s; do
+        listed "$known_s" "$known_ours" || printf '%s ' "$known_s"
+    done
+}
+
+# stopped_ones: services that ran until a person stopped them, whether or not they run again.
+stopped_ones() { cat "$stack_dir/stopped" 2>/dev/null || :; }
+running_ones() { while IFS=$tab read -r _ ro_s _ _ ro_st _; do [ "$ro_st" != running ] || printf '%s\n' "$ro_s"; done <"$before"; }
+
+# stopped_and_down: those of them that do not.
+stopped_and_down() {
+    sd_run=$(running_ones)
+    stopped_ones | while IFS= read -r sd_s; do listed "$sd_s" "$sd_run" || printf '%s\n' "$sd_s"; done
 }
 
 # health_before: of what runs now; nothing where that cannot be told, since something is stopped or only just starting.

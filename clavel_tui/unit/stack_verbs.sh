@@ -87,7 +87,7 @@ update() {
 
 # settle_files: the new folder is the folder now, and what an update put there is known by name.
 settle_files() {
-    rm -f "$stack_dir/stopped"
+    started_now
     keep_managed
     swap_done
 }
@@ -124,7 +124,9 @@ limit_build() { (cd "$new" && limit "$pull_s" docker compose -p "$project" build
 # is_change: a file differs, a service does not run, or a reference names another image than the one that its container runs.
 # One that has ended well and is not to be started again has done its work, unless a person has stopped the stack.
 is_change() {
-    [ -z "$changed" ] && [ -z "$first" ] && [ ! -e "$stack_dir/stopped" ] || return 0
+    [ -z "$changed" ] && [ -z "$first" ] || return 0
+    ic_down=$(stopped_and_down)
+    if [ -z "$service" ]; then [ -z "$ic_down" ] || return 0; else ! listed "$service" "$ic_down" || return 0; fi
     ! unwell <"$before" | grep -q -e ' is stopped$' -e ' exited with [0-9]*$' || return 0
     if [ -z "$service" ] && [ -n "$(missing_services)" ]; then return 0; fi
     cut -f 4,11 "$before" | LC_ALL=C sort -u | while IFS=$tab read -r ic_i ic_r; do
@@ -133,16 +135,44 @@ is_change() {
     done | grep -q changed
 }
 
-# missing_services: those of the files that have no container.
+# missing_services: those of the files that have no container, and should have one.
 missing_services() {
     ms_there=$(cut -f 2 "$before")
-    printf '%s\n' "$checked" | sed -n '/^services:/,/^[^ ]/s/^  "\{0,1\}\([A-Za-z0-9._-]*\)"\{0,1\}:$/\1/p' | while read -r ms_s; do
-        listed "$ms_s" "$ms_there" || printf '%s\n' "$ms_s"
+    ms_in='' ms_s='' ms_off=''
+    printf '%s\nend:\n' "$checked" | while IFS= read -r ms_l; do
+        case $ms_l in
+        services:) ms_in=1 ;;
+        '    scale: 0' | '      replicas: 0') ms_off=1 ;;
+        '   '*) ;;
+        '  '*:) [ -z "$ms_in" ] || { missing_told && ms_s=$(printf '%s' "$ms_l" | tr -d ' ":'); } ;;
+        [!\ ]*) missing_told && ms_in='' ;;
+        esac
     done
 }
+missing_told() {
+    [ -z "$ms_s" ] || [ -n "$ms_off" ] || listed "$ms_s" "$ms_there" || printf '%s\n' "$ms_s"
+    ms_s='' ms_off=''
+}
 
-# stopped_now: a person wants it down; an update starts it again, though neither file nor image has changed.
-stopped_now() { { : >"$stack_dir/stopped"; } 2>/dev/null || :; }
+# stopped_now: a person wants these down; an update starts them again, though neither file nor image has changed.
+stopped_now() {
+    {
+        {
+            stopped_ones
+            running_ones | while IFS= read -r sn_s; do
+                [ -n "$service" ] && [ "$service" != "$sn_s" ] || printf '%s\n' "$sn_s"
+            done
+        } | LC_ALL=C sort -u >"$stack_dir/stopped.new" && mv "$stack_dir/stopped.new" "$stack_dir/stopped"
+    } 2>/dev/null || :
+}
+
+# started_now: what was stopped of them is to run again.
+started_now() {
+    if [ -z "$service" ]; then rm -f "$stack_dir/stopped" && return 0; fi
+    [ -s "$stack_dir/stopped" ] || return 0
+    { stopped_ones | grep -vxF -e "$service" >"$stack_dir/stopped.new" || :; } 2>/dev/null
+    mv "$stack_dir/stopped.new" "$stack_dir/stopped" 2>/dev/null || :
+}
 
 bring_up() {
     untagged=
@@ -194,6 +224,7 @@ come_back() {
     data_names "$path" "$project" 2>/dev/null >>"$stack_dir/carry"
     swap_out || warn "the files could not all be put back"
     retag "$target"
+    rm -f "$stack_dir/stopped"
     up "$target" && recreate_mounting "$mounts" ||
         finish failed "it went bad ($1), and the way back to $target failed: $(tail_of_log)" "target=$target"
     verify_release "$target" || finish failed "it went bad ($1); after the way back these services do not run what was recorded: $wrong" "target=$target"
@@ -309,11 +340,13 @@ simple_verb() {
     if [ -n "$service" ]; then run compose_in "$path" "$verb" "$service"; else run compose_in "$path" "$verb"; fi ||
         finish failed "docker compose $verb failed: $(tail_of_log)"
     [ "$verb" = restart ] || { stopped_now; finish succeeded "stopped"; }
-    rm -f "$stack_dir/stopped"
+    started_now
     step health
     known=
+    [ -z "$service" ] || known=$({ known_unwell; stopped_and_down; } | tr ' ' '\n' | grep -vxF -e "$service" -e '' | tr '\n' ' ')
     returning=1 # nothing is left to be cancelled
-    judge "" || finish failed "restarted, but not well: $why"
+    judge "$known" || finish failed "restarted, but not well: $why"
+    [ -z "$known" ] || finish succeeded "restarted; already unwell or stopped before and not judged: $known"
     finish succeeded "restarted, and every service is well"
 }
 

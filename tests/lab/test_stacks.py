@@ -440,6 +440,7 @@ def test_what_does_not_run_is_a_change_though_nothing_is_to_start_it_again(scene
         push(lab, name, "v1")
     plain = {name: f"  {name}:\n    image: {tagged(lab, name)}\n" for name in ("app", "side", "once")}
     plain["once"] += "    entrypoint: ['sh', '-c', 'exit 0']\n"
+    plain["spare"] = f"  spare:\n    image: {tagged(lab, 'app')}\n    deploy:\n      replicas: 0\n"
     web.files({"compose.yaml": "services:\n" + "".join(plain.values())})
 
     def runs() -> set[str]:
@@ -455,6 +456,14 @@ def test_what_does_not_run_is_a_change_though_nothing_is_to_start_it_again(scene
     assert runs() == set()
     assert updated() == "succeeded"
     assert runs() == {"app", "side"}
+    web.change("stop", "--service", "app").ends(SUCCEEDED)
+    web.change("restart", "--service", "side").ends(SUCCEEDED)
+    assert runs() == {"side"}
+    assert updated() == "succeeded"
+    assert runs() == {"app", "side"}
+    web.change("stop").ends(SUCCEEDED)
+    web.host.exec(["docker", "start", *web.ids().values()])
+    assert updated() == "nochange"  # somebody has started it by hand
     ids = web.ids()
     web.host.exec(["docker", "kill", ids["side"]])
     assert updated() == "succeeded"

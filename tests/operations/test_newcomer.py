@@ -128,7 +128,7 @@ def test_secrets_that_are_copied_stay_out_of_git(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("mine\n")
     said = newcomer().write(str(tmp_path), "home", units)
     assert (tmp_path / ".gitignore").read_text() == "mine\n"
-    assert any("hosts/pi/compose/web/.env: it would go into Git" in line for line in said)
+    assert any("hosts/pi/compose/web/.env: see that .gitignore covers it" in line for line in said)
 
 
 def test_a_stack_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,6 +162,33 @@ async def test_what_can_be_done_about_a_cancel_is_said_by_its_verb(world: World)
         assert word in await world.console()[1].cancel(operation.id)
 
 
+async def test_what_kept_the_word_back_is_named_though_it_holds_again_behind_the_way_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal, carrier, _ = world.console()
+    failing = {"tcp 443"}
+
+    async def follow(_target: object, _ident: str, _offset: int, tell: Any) -> JobEnd:  # noqa: ANN401
+        tell("step", "confirm")
+        await asyncio.sleep(0.2)
+        failing.clear()
+        tell("step", "return")
+        await asyncio.sleep(0.3)
+        return JobEnd("ended", 1, {"outcome": "returned", "text": "nobody confirmed"})
+
+    async def now_failing() -> frozenset[str]:
+        return frozenset(failing)
+
+    monkeypatch.setattr(world.jobs, "follow", follow)
+    monkeypatch.setattr(carrier._parts, "failing_too", now_failing)
+    ident = await carrier.submit(PLAN)
+    await carrier.wait(ident)
+    ended = await ends(journal, ident)
+    assert ended.outcome is Outcome.RETURNED
+    assert ended.text.endswith("kept back, since from here it did not hold: tcp 443")
+    assert "ack" not in world.jobs.said
+
+
 PULL = PullPlan(name="h1", deployment="a" * 64, short="h1@aaaa", nar_id="/nix/store/a", revision=4, before="h1@bbbb")
 
 

@@ -72,7 +72,9 @@ async def test_the_waves_of_one_rollout_are_said_before_it_begins(console: MakeA
         assert "3 first, then 50% at a time, 5 s watched between" in seen(app)
         assert "said for this rollout alone" in seen(app)
         assert [word for word, _ in fake.asked if word == "plan"] == looks  # nobody was asked again
-        await pilot.press("o", "escape")  # opened once more, and left as it is
+        await pilot.press("o", *" wave=1", "escape")  # opened once more, and left as it is
+        await settle(pilot)
+        assert not app.screen.query_one("#otherwise").display
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, RolloutScreen))
         assert (fake.settings.canary, fake.settings.wave, fake.settings.soak_seconds) == (3, "50%", 5)

@@ -185,7 +185,6 @@ class ConfirmScreen(Dialog[str | None]):
         except RefusedError as error:
             self.notify(error.text, severity="warning", timeout=10, markup=False)
             return
-        event.input.remove_class("-open")
         self._possible = False
         self._back()
         self.run_worker(self._load(), exclusive=True)
@@ -202,6 +201,8 @@ class ConfirmScreen(Dialog[str | None]):
     def _focused(self) -> None:
         """Keys are written while a field has them, and answers otherwise, however it was left: by enter, tab or a click."""
         self._writing = isinstance(self.focused, Input)
+        if self.focused is None or self.focused.id != "otherwise":  # what was not taken does not stand there as if it were
+            self.query("#otherwise").remove_class("-open")
         self._ask(_KEYS_OF.get((self.focused and self.focused.id) or "", _BACK))
 
     @on(Input.Submitted, "#typed")
