@@ -14,6 +14,7 @@ from clavel_tui.cli.context import Context
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.unit import NAME
 from clavel_tui.fleet.newcomer import FoundUnit, Newcomer
+from clavel_tui.process import current_folder
 
 
 async def init(context: Context) -> int:
@@ -42,7 +43,7 @@ async def init(context: Context) -> int:
 
 def _folder(said: str) -> Path:
     """Absolute; not where a link leads, since its name becomes the fleet's."""
-    return Path(os.path.abspath(said))  # noqa: PTH100
+    return Path(os.path.normpath(current_folder() / said))
 
 
 def unit_name(alias: str) -> str:
@@ -123,7 +124,7 @@ def _adopted(context: Context, unit: FoundUnit) -> FoundUnit:
 
 
 def _next(folder: Path) -> None:
-    here = "" if folder == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    here = "" if folder == current_folder() else f"cd {shlex.quote(str(folder))} && "
     output.note("next:")
     if not (folder / ".git").exists():
         output.note(f"  {here}git init && git add hosts && git commit -m 'The fleet as it runs'")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Self
 
 from clavel_tui.compose import ask
@@ -36,6 +35,7 @@ from clavel_tui.operations.rollouts import Rollouts
 from clavel_tui.operations.waiting import Waiting
 from clavel_tui.operations.watch import Watch
 from clavel_tui.probe.frozen import frozen_probe
+from clavel_tui.process import current_folder
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.keys import authorized_line
 from clavel_tui.remote.trust import SshFiles, append_host_key, first_contact
@@ -182,7 +182,7 @@ class InProcessFleet:
         named = {one.name: one for one in (*recorded, *sources)}
         if said in named:
             return named[said]
-        url = absolute(said, Path.cwd()) if said else ""
+        url = absolute(said, current_folder()) if said else ""
         return named.get(url) or find_source(sources, url)
 
     async def deployments(self, name: str = "") -> Sequence[Recorded]:

@@ -124,16 +124,13 @@ class InProcessNewcomer:
     def write(self, folder: str, name: str, units: Sequence[FoundUnit]) -> Sequence[str]:
         """See Newcomer."""
         hosts = Path(folder) / "hosts"
-        known = {unit.name: declared_stacks(hosts, unit.name) for unit in units}
-        secrets = [name for unit in units for name in _secrets(unit, known[unit.name])]
+        taken = {unit.name: _taken(unit, declared_stacks(hosts, unit.name)) for unit in units}
+        secrets = [name for unit, stacks in taken.items() for stack in stacks for name in _secrets(unit, stack)]
         said = [*write_ignored(Path(folder), secrets), write_fleet(hosts, name)]
         for unit in units:
-            stacks = [stack for stack in unit.stacks if not stack.refusal]
-            declared = known[unit.name]
             said.append(write_unit(hosts, _unit_file(unit)))
-            # A folder without its table would be deployed to another place than where it runs.
-            for stack in stacks:
-                if declared is None or stack.name in declared:
+            for stack in (one for one in unit.stacks if not one.refusal):
+                if stack in taken[unit.name]:
                     said.append(write_stack(hosts, unit.name, stack.name, stack.files))
                 else:
                     table = f"stacks.{stack.name} = {{ path = {json.dumps(stack.path)}, data = {json.dumps(list(stack.data))} }}"
@@ -141,10 +138,14 @@ class InProcessNewcomer:
         return said
 
 
-def _secrets(unit: FoundUnit, declared: set[str] | None) -> list[str]:
-    """Files of the stacks that are written, which must not come into Git with the rest; from the fleet's folder on."""
-    stacks = [stack for stack in unit.stacks if not stack.refusal and (declared is None or stack.name in declared)]
-    return [f"hosts/{unit.name}/compose/{stack.name}/{name}" for stack in stacks for name in stack.files if is_secret(name)]
+def _taken(unit: FoundUnit, declared: set[str] | None) -> list[FoundStack]:
+    """Those that are written: a folder without its table would be deployed to another place than where it runs."""
+    return [stack for stack in unit.stacks if not stack.refusal and (declared is None or stack.name in declared)]
+
+
+def _secrets(unit: str, stack: FoundStack) -> list[str]:
+    """Its files that must not come into Git with the rest, from the fleet's folder on."""
+    return [f"hosts/{unit}/compose/{stack.name}/{name}" for name in stack.files if is_secret(name)]
 
 
 def is_plain(name: str) -> bool:
