@@ -203,6 +203,9 @@ class Evaluations:
         except asyncio.CancelledError:
             LOG.info(line("stopped", source=source))
             raise
+        except Exception:  # a fault of ours: the agents are served all the same, and the others evaluated
+            LOG.exception(line("fault", source=source))
+            return False
         return operation.outcome in {*GOOD, Outcome.UNITS_FAILED}
 
 

@@ -11,6 +11,7 @@ from clavel_tui.domain.operation import Operation
 from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Evaluation, Source
 from clavel_tui.domain.text import clean
+from clavel_tui.history import JournalError
 from clavel_tui.history.deployments import Deployments
 from clavel_tui.nix import NixError
 from clavel_tui.operations.evaluate import Evaluating
@@ -46,6 +47,11 @@ class EvaluationRun:
             await self._end(Outcome.FAILED, clean(f"it could not be evaluated: {error!r}"))
         except asyncio.CancelledError:
             await asyncio.shield(self._end(Outcome.CANCELLED, "it was stopped; nothing was recorded"))
+            raise
+        except JournalError:
+            raise
+        except Exception as error:  # a fault of ours: it ends where it is looked for, and is not hidden
+            await self._end(Outcome.FAILED, clean(f"it could not be evaluated: {error!r}"))
             raise
         finally:
             flusher.cancel()

@@ -85,9 +85,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 async def _collect(process: asyncio.subprocess.Process, stdin: bytes, on_line: OnLine | None, *, hold: bool) -> Result:
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise RemoteError("output", "a process without pipes")
-    process.stdin.write(stdin)
-    if not hold:
-        process.stdin.write_eof()
+    # One that has ended already reads nothing: asyncio's own loop passes over that, uvloop raises.
+    with contextlib.suppress(OSError, RuntimeError):
+        process.stdin.write(stdin)
+        if not hold:
+            process.stdin.write_eof()
     out, err = await asyncio.gather(_read(process.stdout, on_line), _read(process.stderr, None))
     code = await process.wait()
     return Result(code if code >= 0 else 128 - code, out.decode(errors="replace"), err.decode(errors="replace"))

@@ -171,6 +171,7 @@ class _Session:
         self._master = -1
         self._at_end = False
         self._process: asyncio.subprocess.Process | None = None
+        self._early_end: signal.Signals | None = None
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.work: asyncio.Task[None] | None = None
@@ -250,8 +251,11 @@ class _Session:
     # What is done.
 
     def end(self, number: signal.Signals) -> None:
-        """A signal to the group, for as long as its leader lives."""
-        if self._process is None or self._process.returncode is not None:
+        """A signal to the group, for as long as its leader lives; one that is still being started gets it then."""
+        if self._process is None:
+            self._early_end = number
+            return
+        if self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
@@ -285,8 +289,8 @@ class _Session:
             start_new_session=True,
             **more,
         )
-        if self._channel.is_closing():
-            self.end(signal.SIGTERM)
+        if self._early_end or self._channel.is_closing():
+            self.end(self._early_end or signal.SIGTERM)
         return self._process
 
     async def _on_pipes(self) -> int:

@@ -95,7 +95,7 @@ async def test_what_changes_while_it_is_evaluated_is_evaluated_next() -> None:
     assert await said(engine, 2) == ["claveld has started", "it changed"]
 
 
-@pytest.mark.parametrize("failure", [Outcome.FAILED, RefusedError("no")])
+@pytest.mark.parametrize("failure", [Outcome.FAILED, RefusedError("no"), RuntimeError("a fault of ours")])
 async def test_what_failed_is_tried_again(failure: Outcome | Exception) -> None:
     assert await said(Engine(failure, failure), 3) == ["claveld has started", "it failed before", "it failed before"]
 

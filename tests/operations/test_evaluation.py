@@ -14,6 +14,7 @@ from clavel_tui.domain.outcome import Outcome
 from clavel_tui.domain.source import Source
 from clavel_tui.history import Journal
 from clavel_tui.operations import InProcessFleet
+from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import find_source
 
 
@@ -66,6 +67,21 @@ async def test_a_second_request_for_a_source_that_is_being_evaluated_joins_it(fl
     assert first == second
     await fleet.wait(first)
     assert len(await fleet.history()) == 1
+
+
+async def test_a_fault_of_ours_ends_it_in_the_journal_and_is_not_hidden(
+    fleet: InProcessFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("never thought of")
+
+    monkeypatch.setattr(Evaluating, "evaluate", broken)
+    ident = await fleet.evaluate("fleet")
+    with pytest.raises(RuntimeError, match="never thought of"):
+        await fleet.wait(ident)
+    (operation,) = await fleet.history()
+    assert (operation.state, operation.outcome) == (State.SETTLED, Outcome.FAILED)
+    assert "RuntimeError" in operation.text
 
 
 @pytest.mark.parametrize("turns", [1, 5, 20, 60])

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from clavel_tui.remote.effects import OUTPUT_MOST, Query
 from clavel_tui.remote.errors import RemoteError
@@ -34,6 +35,18 @@ async def test_what_is_too_much_is_read_and_not_kept() -> None:
     result = await runner().query(HERE, Query.script("flood", text, elevated=False))
     assert len(result.err) == OUTPUT_MOST
     assert result.out == "done\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"unread " * 20_000], ids=["nothing", "much"])
+def test_one_that_ends_at_once_reads_nothing_whatever_loop_it_is(said: bytes) -> None:
+    """Claveld's own loop raised where a process had ended before its stdin was written."""
+    ends = Query.script("ends", "exit 3", stdin=said, elevated=False)
+
+    async def many() -> set[int]:
+        return {result.code for result in await asyncio.gather(*(runner().query(HERE, ends) for _ in range(60)))}
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as own:
+        assert own.run(many()) == {3}
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel"])

@@ -92,6 +92,16 @@ async def test_a_signal_reaches_the_whole_group(connect: Connect, mark: str) -> 
         assert process.exit_signal[0] == "TERM"
 
 
+async def test_a_signal_is_not_lost_while_the_process_is_being_started(connect: Connect) -> None:
+    async with connect() as ssh, asyncio.timeout(10):
+        for _ in range(5):
+            process = await ssh.create_process("sleep 600")
+            process.terminate()
+            await process.wait_closed()
+            assert process.exit_signal is not None
+            assert process.exit_signal[0] == "TERM"
+
+
 async def test_a_cut_connection_ends_what_runs_on_it(connect: Connect, mark: str) -> None:
     async with connect() as ssh:
         await ssh.create_process("trap '' TERM; while :; do sleep 0.1; done")
