@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ CONNECT_S = 10.0
 RECONNECT_S = 1
 PING_S, PINGS = 5, 2
 """A line that was cut without a word is known to be so within fifteen seconds, and not within six minutes."""
+SILENT_S = 60.0
+"""nats-py's longest step on its way back takes half of it. It says what went wrong at each."""
 PENDING = 8 * 1024 * 1024
 _SEQUENCE = "Nats-Sequence"
 
@@ -84,20 +87,23 @@ class Link:
         self._served: set[tuple[str, object]] = set()
         self._subscribed: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
         self._ending = False
+        self._heard = time.monotonic()
+        """When nats-py called back last."""
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Link]:
         """As long as the block lasts. Whether the server is there is seen when it is asked."""
         self._connecting = asyncio.create_task(self._connect())
+        watching = asyncio.create_task(self._watch())
         try:
             yield self
         finally:
             self._ending = True
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
-            with contextlib.suppress(Exception):  # nothing of it is lost: what has to be kept was acknowledged
-                async with asyncio.timeout(ANSWER_S):
-                    await self._client.close()
+            tasks = (watching, self._connecting)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(self._client)
 
     async def _connect(self) -> None:
         """Again where nats-py gives up by itself, which it does at a key that it cannot read."""
@@ -115,12 +121,24 @@ class Link:
         """nats-py gives up for good at most errors that a server says, such as credentials that have expired: begin anew."""
         if self._ending or self._connecting is None or not self._connecting.done():
             return
+        self._begin_anew()
+
+    async def _watch(self) -> None:
+        """Its way back also ends without a word at an error that it did not think of: uvloop's of a write behind the end."""
+        while True:
+            await asyncio.sleep(RECONNECT_S)
+            silent = time.monotonic() - self._heard > SILENT_S
+            if silent and not self.connected and (self._connecting is None or self._connecting.done()):
+                self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._up.clear()
         self._trouble = self._trouble or "the connection was closed"
-        self._client = self._make()
-        self._connecting = asyncio.create_task(self._connect_soon())
+        before, self._client = self._client, self._make()
+        self._connecting = asyncio.create_task(self._connect_soon(before))
 
-    async def _connect_soon(self) -> None:
+    async def _connect_soon(self, before: Client) -> None:
+        await _end(before)
         await asyncio.sleep(RECONNECT_S)
         await self._connect()
 
@@ -144,11 +162,13 @@ class Link:
             await self._client.subscribe(subject, queue=queue, cb=hear)
 
     async def _failed(self, error: Exception) -> None:
+        self._heard = time.monotonic()
         if isinstance(error, ConnectionResetError) and self._trouble.startswith("nats:"):
             return  # right behind what the server has said, which is why
         self._trouble = clean(str(error) or type(error).__name__, 200)
 
     async def _lost(self) -> None:
+        self._heard = time.monotonic()
         self._trouble = "the connection was lost"
         self._up.clear()
 
@@ -310,6 +330,13 @@ class Link:
             raise ClaveldError(f"{self.broker.url} cannot be reached: {text}") from error
         except (Error, OSError, ValueError, KeyError) as error:
             raise ClaveldError(f"{self.broker.url}: {clean(str(error) or type(error).__name__, 200)}") from error
+
+
+async def _end(client: Client) -> None:
+    """Nothing of it is lost: what has to be kept was acknowledged."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(ANSWER_S):
+            await client.close()
 
 
 _NO_STREAM, _STREAM_EXISTS, _WRONG_LAST = 10059, 10058, 10071

@@ -67,3 +67,31 @@ async def test_credentials_that_have_expired_end_no_link_for_good(
         await link.ready(1)
     await asyncio.sleep(0.3)
     assert len(said.clients) == 2  # its own end is no reason to begin anew
+
+
+async def test_a_way_back_that_has_ended_without_a_word_is_begun_anew(
+    server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nats-py's does where the loop raises what it does not expect: nobody is told, and nothing tries again."""
+    monkeypatch.setattr(of_link, "RECONNECT_S", 0.05)
+    monkeypatch.setattr(of_link, "SILENT_S", 0.5)
+    said, url = server
+    link = Link(Broker(url=url), "me")
+    async with link.opened():
+        await link.ready(5)
+        first = link._client
+        broken: list[int] = []
+
+        async def breaks(_self: object) -> None:
+            broken.append(1)
+            raise RuntimeError("the handler is closed")
+
+        monkeypatch.setattr(type(first), "_attempt_reconnect", breaks)
+        said.clients[-1].close()
+        async with asyncio.timeout(20):
+            while len(said.clients) < 2 or not link.connected:
+                await asyncio.sleep(0.02)
+        assert broken
+        assert link._client is not first
+        with pytest.raises(RuntimeError):  # what nobody looks at but us
+            await first._reconnection_task
