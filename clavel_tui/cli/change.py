@@ -39,7 +39,7 @@ async def change(context: Context) -> int:
         if not good:
             return report(context, [], refused)
         if not args.yes and not output.confirmed(f"{args.verb} {len(good)} stack{'s' if len(good) > 1 else ''} now?"):
-            return EXIT_CODES[Outcome.CANCELLED]
+            return declined(context, [], refused)
         done, unbegun = await carry_all(client, good, context)
     return report(context, done, [*refused, *unbegun])
 
@@ -132,6 +132,12 @@ def dry_run(context: Context, plans: Sequence[Plan]) -> int:
     if context.json:
         output.as_json([plan.model_dump(mode="json") for plan in plans])
     return EXIT_CODES[Outcome.REFUSED] if any(p.refusal for p in plans) else 0
+
+
+def declined(context: Context, done: Sequence[Operation], refused: Sequence[Plan]) -> int:
+    """The end of a command whose question was answered no: what was done and refused before it is the result."""
+    report(context, done, refused)
+    return EXIT_CODES[Outcome.CANCELLED]
 
 
 def report(context: Context, done: Sequence[Operation], refused: Sequence[Plan]) -> int:

@@ -10,7 +10,7 @@ from clavel_tui.cli.context import Context, refuse_unknown
 from clavel_tui.domain.closure import PackageChange
 from clavel_tui.domain.errors import RefusedError
 from clavel_tui.domain.operation import Operation, Plan, Request, Verb
-from clavel_tui.domain.outcome import EXIT_CODES, GOOD, Outcome
+from clavel_tui.domain.outcome import GOOD
 from clavel_tui.domain.system import BuildOn, Delivery, Mode, base
 from clavel_tui.domain.text import clean, size
 from clavel_tui.domain.unit import Unit
@@ -45,7 +45,7 @@ async def deploy(context: Context) -> int:
         done: list[Operation] = []
         if good or away:
             if not args.yes and not output.confirmed(f"{args.verb} {_named(good, away)}?"):
-                return EXIT_CODES[Outcome.CANCELLED]
+                return change.declined(context, failed, refused)
             waiting = [await client.put_off(plan, clean(args.reason or "", 300)) for plan in away]
             done, unbegun = await change.carry_all(client, good, context)
             refused += unbegun

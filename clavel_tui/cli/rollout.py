@@ -57,7 +57,7 @@ async def _begin(context: Context) -> int:
         if not good:
             return change.report(context, failed, [plan for plan in plans if plan.refusal])
         if not args.yes and not output.confirmed("roll it out now?"):
-            return EXIT_CODES[Outcome.CANCELLED]
+            return change.declined(context, failed, [plan for plan in plans if plan.refusal])
         ident = await client.roll_out(good, settings, clean(args.reason or "", 300))
         output.note(f"rollout {ident}: `clavel-tui rollout --pause`, `--abort` or `--show {ident[:6]}` from another terminal")
         operation = await _followed(client, ident)

@@ -75,6 +75,14 @@ async def test_one_alone_that_cannot_be_begun_is_refused() -> None:
         await change.change(context(Client(), unit=["h2"]))
 
 
+async def test_a_no_is_a_result_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "confirmed", lambda *_: False)
+    client = Client()
+    assert await change.change(context(client, yes=False, unit=["h1"])) == EXIT_CODES[Outcome.CANCELLED]
+    assert json.loads(capsys.readouterr().out) == {"operations": [], "refused": []}
+    assert client.ended == []
+
+
 async def test_a_preview_is_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     assert await change.change(context(Client(), unit=["h1"], dry_run=True)) == EXIT_CODES[Outcome.SUCCEEDED]
     (plan,) = json.loads(capsys.readouterr().out)
