@@ -49,6 +49,10 @@ class Health(Model):
         return worst.text if worst else ""
 
 
+_WELL, _UNKNOWN = Health(level=Level.OK), Health(level=Level.UNKNOWN)
+"""Of nearly all units nearly always: ten thousand copies of it would be made and freed."""
+
+
 def rank(level: Level) -> int:
     """For sorting: the higher, the more it wants a person."""
     return _ORDER.index(level)
@@ -63,10 +67,9 @@ def judge(unit: Unit, facts: Facts | None, trouble: str = "") -> Health:
         reason = Reason(code="unreachable", level=Level.UNREACHABLE, text="it cannot be reached", evidence=trouble)
         return Health(level=Level.UNREACHABLE, reasons=(reason,))
     if facts is None:
-        return Health(level=Level.UNKNOWN, reasons=())
+        return _UNKNOWN
     reasons = tuple(_reasons(unit, facts))
-    level = max((r.level for r in reasons), key=rank, default=Level.OK)
-    return Health(level=level, reasons=reasons)
+    return Health(level=max((r.level for r in reasons), key=rank), reasons=reasons) if reasons else _WELL
 
 
 def worse(health: Health, reason: Reason | None) -> Health:

@@ -114,6 +114,8 @@ class FleetState(Model):
     """Why claveld cannot be asked now; empty where it can, or where there is none."""
     journal: str = ""
     """Why what is seen cannot be written down now; empty where it can."""
+    files: str = ""
+    """That the fleet's files say something else by now; empty where they do not."""
 
     def unit(self, name: str) -> UnitState | None:
         """The unit of that name."""

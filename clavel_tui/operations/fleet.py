@@ -28,6 +28,7 @@ from clavel_tui.operations.carrier import Carrier
 from clavel_tui.operations.elsewhere import Elsewhere
 from clavel_tui.operations.evaluate import Evaluating
 from clavel_tui.operations.evaluation import EvaluationRun, find_source
+from clavel_tui.operations.files import Files
 from clavel_tui.operations.parts import Parts, unit_error
 from clavel_tui.operations.planner import Planner
 from clavel_tui.operations.pull import Pull, by_unit
@@ -58,6 +59,7 @@ class InProcessFleet:
         self._waiting = Waiting(parts, self._carrier, self._planner, self._watch)
         self._rollouts = Rollouts(parts, self._carrier, self._watch)
         self._pull = Pull(parts, self._watch)
+        self._fleet_files = Files(parts.fleet)
         self._seen_seq = 0
         self._known_seq = -1
         self._moved = -1
@@ -116,6 +118,7 @@ class InProcessFleet:
             rollout=fleet.rollout,
             claveld=self._watch.claveld_trouble,
             journal=self._watch.unwritten,
+            files=self._fleet_files.word,
         )
 
     def unit_now(self, name: str) -> UnitState | None:
@@ -388,6 +391,7 @@ class InProcessFleet:
             group.create_task(self._watch.keep_looking())
             group.create_task(self._pull.keep_asking())
             group.create_task(self._keep_reconciling())
+            group.create_task(self._fleet_files.keep_comparing(self._watch.changed.set))
 
     async def _keep_reconciling(self) -> None:
         while self._parts.jobs:

@@ -145,6 +145,8 @@ class Console(App[None]):
         if not self.is_running:  # its screens are being taken down: nothing is left to show it on
             return
         away = message.state.claveld if self._state and not self._state.claveld else ""
+        if message.state.files not in ("", self._state.files if self._state else ""):
+            self.notify(message.state.files, severity="warning", markup=False)
         self._state = message.state
         self._fleet.take(message.state)
         self._keep_frame()

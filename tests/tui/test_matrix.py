@@ -16,12 +16,13 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 
 from clavel_tui.fleet.state import FleetState
+from clavel_tui.operations.files import CHANGED
 from clavel_tui.tui.app import ClavelApp
 from clavel_tui.tui.themes import MONO, THEMES
 from tests.tui import fleets
 from tests.tui.conftest import MakeApp
 from tests.tui.scenes import MODES, SCENES, opened, press
-from tests.tui.test_keys import settle
+from tests.tui.test_keys import settle, toasts
 from tests.tui.test_modes import seen
 
 
@@ -169,6 +170,20 @@ async def test_a_fleet_that_pulls(console: MakeApp, pictures: SnapshotAssertion)
     async with app.run_test(size=SIZES[-1]) as pilot:
         await in_sizes(app, pilot, look)
         await in_themes(app, pilot)
+
+
+async def test_files_that_have_changed_are_said_once_and_stay_in_the_headline(console: MakeApp) -> None:
+    changed = fleets.eleven().model_copy(update={"files": CHANGED})
+    app, fake = console(fleets.eleven())
+    async with app.run_test(size=(160, 50)) as pilot:
+        await settle(pilot)
+        assert "! files changed" not in seen(app)
+        fake.show(changed)
+        await settle(pilot)
+        fake.show(changed.model_copy(update={"seq": changed.seq + 1}))
+        await settle(pilot)
+        assert "! files changed" in seen(app)
+        assert toasts(app).count(CHANGED) == 1
 
 
 async def test_agents_of_every_kind(console: MakeApp, pictures: SnapshotAssertion) -> None:

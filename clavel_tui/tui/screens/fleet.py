@@ -149,6 +149,8 @@ class FleetScreen(BadgedScreen):
             spans += [Cell("  "), Cell(f"✗ {self._state.journal}", "bad")]
         for span in render.headline(self._board.tally if self._state else None, self._oldest, self._now()):
             spans += [Cell("  "), span]
+        if self._state and self._state.files:
+            spans += [Cell("  "), Cell("! files changed", "warn")]
         if self._state and self._state.through:
             spans += [Cell("  "), Cell(f"through {self._state.through}", "dim")]
         if self._differs("headline", spans):
