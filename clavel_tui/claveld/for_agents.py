@@ -61,17 +61,26 @@ async def deployment(
         raise ProblemError(403, f"{holder.name} may not ask for {name}", "an operator says which: `claveld agent add`")
     if ident:
         return await _recorded(claveld, name, ident)
+    return await told(claveld, holder, name, wait, if_none_match)
+
+
+async def told(claveld: Coordinator, holder: Holder, name: str, wait: float, tag: str) -> Response:
+    """Of a ref that ``holder`` may ask for: what has changed since ``tag``, or that nothing has for ``wait`` seconds.
+
+    Raises:
+        ProblemError: there is none, or he may not ask for it any more.
+    """
     agent = holder.name if holder.role is Role.AGENT else ""
     claveld.well(agent)
     found = claveld.answer(name, agent)
-    if found and found.tag == if_none_match and wait:
-        found = await claveld.changed_answer(name, agent, if_none_match, wait)
+    if found and found.tag == tag and wait:
+        found = await claveld.changed_answer(name, agent, tag, wait)
         if not claveld.may_ask(holder, name):  # it was removed while it waited
             raise ProblemError(403, f"{holder.name} may not ask for {name}")
         _still(claveld, agent)
     if found is None:
         raise ProblemError(404, f"nothing was evaluated for {name} yet", "`claveld sources` tells what was evaluated")
-    if found.tag == if_none_match:
+    if found.tag == tag:
         return Response(status_code=304, headers={"ETag": found.tag})
     return Response(found.body, headers=_headers(found), media_type="application/json")
 

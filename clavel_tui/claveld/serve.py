@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import uvicorn
-from starlette.types import ASGIApp
+from fastapi import FastAPI
 
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.config import Config
@@ -16,6 +16,7 @@ from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.shared import Shared
 from clavel_tui.claveld.showing import Showing
+from clavel_tui.claveld.waiting import Waiting
 
 STOP_S = 10
 """For requests that are under way; those that only wait are answered at once."""
@@ -30,11 +31,11 @@ class Server(uvicorn.Server):
         yield
 
 
-def uvicorn_config(app: ASGIApp, config: Config, *, quiet: bool = False) -> uvicorn.Config:
+def uvicorn_config(app: FastAPI, config: Config, *, quiet: bool = False) -> uvicorn.Config:
     """``quiet``: where a terminal is full of something else."""
     host, port = config.address
     return uvicorn.Config(
-        app,
+        Waiting(app),
         host=host,
         port=port,
         ssl_certfile=config.tls_certificate or None,

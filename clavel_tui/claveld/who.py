@@ -24,6 +24,11 @@ def coordinator_of(request: Request) -> Coordinator:
     return found
 
 
+def bucket(holder: Holder) -> str:
+    """Under which so many questions a second are counted: an agent and a person may have the same name."""
+    return f"{holder.role.value} {holder.name}"
+
+
 async def _coordinator(request: Request) -> Coordinator:
     """Asynchronous: FastAPI would give a plain function a thread for each question."""
     return coordinator_of(request)
@@ -47,7 +52,7 @@ class _Bearer(SecurityBase):
         if found is None:
             await self._refuse(request, claveld, token)
             raise ProblemError(401, "this token is not good (any more)", headers={"WWW-Authenticate": "Bearer"})
-        if wait := asked.take(f"{found.role.value} {found.name}"):
+        if wait := asked.take(bucket(found)):
             raise slower(wait)
         if found.role is Role.AGENT:
             claveld.heard(found.name)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from clavel_tui.claveld.app import make_app
 from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.evaluating import Evaluations
 from clavel_tui.claveld.logs import LOG
 from clavel_tui.claveld.showing import Showing
+from clavel_tui.claveld.waiting import Waiting
 from clavel_tui.domain.agent import Agent, AgentSpecification, Role
 from clavel_tui.domain.deployment import Deployment
 from clavel_tui.domain.operation import Origin
@@ -79,6 +81,8 @@ class Claveld:
     client: httpx.AsyncClient
     engine: Asked
     database: Database
+    app: FastAPI
+    """Its routes, without what is answered before them."""
     tokens: dict[str, str] = field(default_factory=dict)
 
     async def get(self, path: str, who: str = "viewer", **headers: str) -> httpx.Response:
@@ -117,9 +121,9 @@ async def claveld(tmp_path: Path) -> AsyncIterator[Claveld]:
     engine = Asked(coordinator.sources)
     showing = Showing(coordinator, judging(coordinator, database))
     app = make_app(coordinator, Evaluations(FLEET, engine), showing)  # type: ignore[arg-type]
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(Waiting(app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://claveld") as client:
-        made = Claveld(coordinator, client, engine, database)
+        made = Claveld(coordinator, client, engine, database, app)
         for name in NAMES:
             await agents.add(Agent(name=name, specification=AgentSpecification(deployments=(name,))), "ann")
             made.tokens[name] = await agents.new_token(name, Role.AGENT)
