@@ -127,6 +127,8 @@ class Link:
         """Its way back also ends without a word at an error that it did not think of: uvloop's of a write behind the end."""
         while True:
             await asyncio.sleep(RECONNECT_S)
+            if self.connected:
+                self._heard = time.monotonic()
             silent = time.monotonic() - self._heard > SILENT_S
             if silent and not self.connected and (self._connecting is None or self._connecting.done()):
                 self._begin_anew()
@@ -334,9 +336,15 @@ class Link:
 
 async def _end(client: Client) -> None:
     """Nothing of it is lost: what has to be kept was acknowledged."""
-    with contextlib.suppress(Exception):
+    try:
         async with asyncio.timeout(ANSWER_S):
             await client.close()
+    except asyncio.CancelledError:  # also of a future that another one of its tasks was waiting for
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise
+    except Exception as error:  # noqa: BLE001
+        logging.getLogger(__name__).debug("a connection did not end well: %s", error)
 
 
 _NO_STREAM, _STREAM_EXISTS, _WRONG_LAST = 10059, 10058, 10071

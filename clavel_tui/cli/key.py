@@ -32,7 +32,7 @@ async def install_key(context: Context) -> int:
             return 0
         output.note(f"into authorized_keys on {args.name}:\n  {line}")
         if not args.yes and not output.confirmed("Put it there?"):
-            return EXIT_CODES[Outcome.CANCELLED]
+            return _declined(context, {"unit": args.name, "line": line, "done": ""})
         where = await client.install_look_key(args.name, key)
     output.as_json({"unit": args.name, "line": line, "done": where}) if context.json else output.result(f"{args.name}: {where}")
     return 0
@@ -48,11 +48,17 @@ async def install_helper(context: Context) -> int:
         f"on {args.name}: /opt/clavel-unit, and a line in sudoers: {args.login} ALL=(root) NOPASSWD: /opt/clavel-unit/clavel-unit"
     )
     if not args.yes and not output.confirmed("Put it there?"):
-        return EXIT_CODES[Outcome.CANCELLED]
+        return _declined(context, {"unit": args.name, "done": []})
     async with context.doors.client(settle=False) as client:
         lines = await client.install_helper(args.name, args.login, args.root, args.keys)
     output.as_json({"unit": args.name, "done": list(lines)}) if context.json else output.result("\n".join(lines))
     return 0
+
+
+def _declined(context: Context, said: dict[str, object]) -> int:
+    if context.json:
+        output.as_json(said)
+    return EXIT_CODES[Outcome.CANCELLED]
 
 
 def public_key(file: Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 POLL_S = 60.0
 """Between two looks at a source that is no folder of this machine."""
+_FLEETS = {".toml", ".yaml", ".yml"}
 _GIT = {"HEAD", "packed-refs"}
 
 
@@ -26,11 +27,16 @@ async def source_changes(url: str, every_s: float = 0) -> AsyncIterator[None]:
 
 
 async def fleet_changes(root: Path) -> AsyncIterator[None]:
-    """Yields after each change of the fleet's own files, a burst of them once."""
+    """Yields after each change that may be one of the fleet, a burst of them once: folders make units and stacks, too."""
     from watchfiles import awatch
 
-    async for _ in awatch(root, watch_filter=lambda _change, path: path.endswith(".toml"), debounce=400, step=100):
+    async for _ in awatch(root, watch_filter=lambda _change, path: _may_be_the_fleets(Path(path)), debounce=400, step=100):
         yield
+
+
+def _may_be_the_fleets(path: Path) -> bool:
+    """What else is written there, a database beside the files say, is no reason to read all of them."""
+    return ".git" not in path.parts and (path.suffix in _FLEETS or not path.is_file())
 
 
 def local_folder(url: str) -> Path | None:

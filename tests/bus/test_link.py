@@ -79,6 +79,7 @@ async def test_a_way_back_that_has_ended_without_a_word_is_begun_anew(
     link = Link(Broker(url=url), "me")
     async with link.opened():
         await link.ready(5)
+        await asyncio.sleep(0.7)  # well for longer than it may be silent
         first = link._client
         broken: list[int] = []
 
@@ -89,6 +90,10 @@ async def test_a_way_back_that_has_ended_without_a_word_is_begun_anew(
         monkeypatch.setattr(type(first), "_attempt_reconnect", breaks)
         said.clients[-1].close()
         async with asyncio.timeout(20):
+            while not broken:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            assert link._client is first  # its own way back has its time
             while len(said.clients) < 2 or not link.connected:
                 await asyncio.sleep(0.02)
         assert broken

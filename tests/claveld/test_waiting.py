@@ -60,10 +60,10 @@ async def test_an_agents_question_never_comes_to_the_routes_and_is_answered_as_t
     bearer = {"Authorization": f"Bearer {claveld.tokens['amber']}"}
     tag = tag or (await routes.get(AMBER, headers=bearer)).headers["ETag"]
     claveld.coordinator.seen.clear()
-    answers = [said(await client.get(AMBER, headers={**bearer, TAG: tag})) for client in (fast, routes)]
-    assert answers[0] == answers[1]
+    answer = await fast.get(AMBER, headers={**bearer, TAG: tag})
     assert seen.came == 0
     assert "amber" in claveld.coordinator.seen
+    assert said(answer) == said(await routes.get(AMBER, headers={**bearer, TAG: tag}))
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,11 @@ async def test_whatever_is_unlike_it_comes_to_the_routes(
 
 async def test_it_is_counted_as_there(claveld: Claveld, both: Both) -> None:
     fast, _, seen = both
+    claveld.app.state.asked.clock = lambda: 0.0  # else some are let in again meanwhile
     headers = {"Authorization": f"Bearer {claveld.tokens['amber']}", TAG: '"x"'}
     found = [(await fast.get(AMBER, headers=headers)).status_code for _ in range(int(ASKED_AT_ONCE) + 40)]
-    assert (found[0], found[-1]) == (200, 429)
-    assert seen.came == found.count(429)
+    assert found == [200] * int(ASKED_AT_ONCE) + [429] * 40
+    assert seen.came == 40
 
 
 async def test_who_is_removed_while_it_waits_is_told_so(claveld: Claveld, both: Both) -> None:
