@@ -33,6 +33,9 @@ Host *
   LogLevel ERROR
 """
 
+# A line that loses packets may be silent for longer than what the keepalives above allow (3 x 2 s), which ends ssh.
+PATIENT = ("-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=0")
+
 
 class Lab:
     """So many hosts of one stack, named h1, h2 and on.

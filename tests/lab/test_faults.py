@@ -21,7 +21,7 @@ from .beside import CALM, Scene, beside, scenes, set_scene
 from .console import Answer, Console
 from .host import Host
 from .images import Health
-from .lab import Lab
+from .lab import PATIENT, Lab
 from .places import push, tagged
 from .shell import PATIENCE, LabError, wait_for
 from .stopping import stopping
@@ -292,7 +292,7 @@ def test_slow_and_lossy_line(scene: Scene) -> None:
     case.renew()
     case.host.delay(150, loss=5)
     begun = time.monotonic()
-    case.lab.ssh(case.host.name, "true", "-o", "ConnectTimeout=30")
+    case.lab.ssh(case.host.name, "true", *PATIENT)
     assert time.monotonic() - begun > 1
     case.web.update().ends(SUCCEEDED)
     case.changed()

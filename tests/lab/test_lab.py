@@ -12,7 +12,7 @@ import pytest
 
 from . import cgroup, network
 from .files import CLERK_PASSWORD
-from .lab import Lab, clear
+from .lab import PATIENT, Lab, clear
 from .plan import Plan
 from .shell import LabError, alive, read_pid, wait_for
 
@@ -135,7 +135,7 @@ def test_cable_delays_and_loses(lab: Lab) -> None:
     connect_time(lab, "h1")  # asks for the hardware address as well
     assert 0.12 <= connect_time(lab, "h1") < 0.5
     host.drop(20)
-    assert lab.ssh("h1", "hostname", "-o", "ConnectTimeout=30").stdout == "h1\n"
+    assert lab.ssh("h1", "hostname", *PATIENT).stdout == "h1\n"
     host.drop(100)
     assert "timed out" in fails(lab, "h1", "-o", "ConnectTimeout=1")
     host.heal()
