@@ -250,12 +250,12 @@ class Link:
     async def _read(self, subject: str, asked: bytes) -> Message | None:
         with self._errors():
             found = await self._request(subject, asked, ANSWER_S)
+        if message := _kept(found):
+            return message
         headers = found.headers or {}
-        if _SEQUENCE not in headers:
-            if headers.get("Status") == "404":
-                return None
-            raise ClaveldError(f"{self.broker.url} refuses {subject}: {headers.get('Description', 'without a word')}")
-        return Message(int(headers[_SEQUENCE]), headers["Nats-Subject"], found.data or b"", _time(headers["Nats-Time-Stamp"]))
+        if headers.get("Status") == "404":
+            return None
+        raise ClaveldError(f"{self.broker.url} refuses {subject}: {headers.get('Description', 'without a word')}")
 
     async def stream(
         self, name: str, subjects: list[str], settings: Mapping[str, Any]
@@ -281,12 +281,24 @@ class Link:
 
     async def listen(self, subject: str, heard: Heard) -> None:
         """Has ``heard`` told every message of that subject, also behind a lost connection. Said again it is nothing."""
-        if (subject, heard) in self._served:
-            return
 
         async def hear(message: Msg) -> None:
             await heard(message.subject, message.data)
 
+        await self._listen(subject, heard, hear)
+
+    async def listen_kept(self, subject: str, heard: Callable[[Message], object]) -> None:
+        """As ``listen``, for a subject where a stream passes on what it has kept. Other messages there are not heard."""
+
+        async def hear(message: Msg) -> None:
+            if found := _kept(message):
+                heard(found)
+
+        await self._listen(subject, heard, hear)
+
+    async def _listen(self, subject: str, heard: object, hear: Callable[[Msg], Awaitable[None]]) -> None:
+        if (subject, heard) in self._served:
+            return
         with self._errors():
             await self._there().subscribe(subject, cb=hear)
         self._subscribed.append((subject, "", hear))
@@ -372,6 +384,15 @@ def _options(broker: Broker) -> dict[str, Any]:
         except OSError as error:
             raise RefusedError(f"nats.ca_file: {broker.ca_file}: {error}", "name a certificate in PEM") from error
     return options
+
+
+def _kept(found: Msg) -> Message | None:
+    """None: it does not come from what a stream keeps."""
+    headers = found.headers or {}
+    if _SEQUENCE not in headers:
+        return None
+    at = headers.get("Nats-Time-Stamp")  # older servers have it in answers alone
+    return Message(int(headers[_SEQUENCE]), headers["Nats-Subject"], found.data or b"", _time(at) if at else 0.0)
 
 
 def _time(said: str) -> float:

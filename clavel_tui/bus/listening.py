@@ -18,9 +18,6 @@ from clavel_tui.bus.wanted import BEAT_S, Beat, Ordering, Wanted
 from clavel_tui.domain.agent import Told
 from clavel_tui.domain.broker import key
 
-KEPT_S = 0.3
-"""For a server to keep what it has told of already."""
-
 
 class ListeningClient(ByNats, AgentClient):
     """See AgentClient. ``agent``: its name. Between two notices nothing is asked of anybody."""
@@ -47,36 +44,30 @@ class ListeningClient(ByNats, AgentClient):
 
     async def deployment(self, name: str, tag: str = "", wait: float = 0.0) -> Got:
         """See AgentClient. When the wait is over it is looked at anew, whether anybody has said something or not."""
-        subjects = key(self._refs, "ref", name), key(self._refs, "told", self._agent)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
-                heard = False
-                while (got := await self._now(name, *subjects)).tag == tag:
-                    if heard:  # the server says it to all, and keeps it, in no certain order
-                        await asyncio.sleep(KEPT_S)
-                        self._kept.clear()
-                    else:
-                        await self._news.wait()
-                    heard = not heard
+                while (got := await self._now(name)).tag == tag:
+                    await self._news.wait()
                 return got
         self._kept.clear()
-        got = await self._now(name, *subjects)
+        got = await self._now(name)
         return got if got.tag != tag else Got(tag)
 
-    async def _now(self, name: str, ref: str, told: str) -> Got:
+    async def _now(self, name: str) -> Got:
+        ref, told = key(self._refs, "ref", name), key(self._refs, "told", self._agent)
         while not {ref, told} <= self._kept.keys():
-            await self._look(ref)
-            await self._look(told)
+            await self._look(ref, self._link.broker.now("ref", name))
+            await self._look(told, self._link.broker.now("told", self._agent))
         found = self._kept[ref]
         if found is None:  # whoever asks again wants to know whether there is one by now
             del self._kept[ref]
         return self._got(name, found, self._kept[told])
 
-    async def _look(self, subject: str) -> None:
+    async def _look(self, subject: str, passed_on: str) -> None:
         """What the broker keeps."""
         await self._link.ready()
         if subject not in self._listening:
-            await self._link.listen(subject, self._told)  # before it is read: what comes in between is heard
+            await self._link.listen_kept(passed_on, self._told)  # before it is read: what comes in between is heard
             self._listening.add(subject)
         while subject not in self._kept:
             news = self._news
@@ -84,10 +75,15 @@ class ListeningClient(ByNats, AgentClient):
             if not news.is_set():  # else it may be older than what was told meanwhile
                 self._kept[subject] = found
 
-    async def _told(self, subject: str, _data: bytes) -> None:
-        """A notice and no more: what a server refuses is heard all the same, and others could send one."""
-        self._kept.pop(subject, None)
-        self._wake()
+    def _told(self, message: Message) -> None:
+        """It was kept; maybe it was read meanwhile, or one behind it.
+
+        Another agent can have its own answers of the server delivered here: what they are about does not fit then.
+        """
+        before = self._kept.get(message.subject)
+        if message.subject in self._listening and (before is None or before.seq < message.seq):
+            self._kept[message.subject] = message
+            self._wake()
 
     def _forget(self) -> None:
         """The line was down: what was said meanwhile was not heard."""

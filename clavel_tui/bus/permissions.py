@@ -63,7 +63,7 @@ def _given(broker: Broker) -> dict[str, list[tuple[str, str]]]:
             *asks,
             ("service", f"$JS.API.DIRECT.GET.KV_{broker.refs}.>"),
             ("service", key(broker.beats, "*")),
-            ("stream", f"$KV.{broker.refs}.>"),
+            ("stream", broker.now(">")),
         ],
         CONSOLES: [
             *asks,
@@ -84,10 +84,10 @@ def _list(name: str, found: list[str]) -> list[str]:
 
 def _agent(broker: Broker, agent: Agent) -> tuple[list[str], list[str]]:
     """What it may say, and what it may hear."""
-    kept = [key(broker.refs, "ref", name) for name in agent.specification.deployments] + [key(broker.refs, "told", agent.name)]
-    read = [f"$JS.API.DIRECT.GET.KV_{broker.refs}.{subject}" for subject in kept]
+    own = [*(("ref", name) for name in agent.specification.deployments), ("told", agent.name)]
+    read = [f"$JS.API.DIRECT.GET.KV_{broker.refs}.{key(broker.refs, *parts)}" for parts in own]
     asks = [f"{broker.prefix}.ask", f"{broker.prefix}.ask.*"]
-    return [*asks, key(broker.beats, agent.name), *read], [f"{agent_inbox(agent.name)}.>", *kept]
+    return [*asks, key(broker.beats, agent.name), *read], [f"{agent_inbox(agent.name)}.>", *(broker.now(*parts) for parts in own)]
 
 
 def _console(broker: Broker) -> tuple[list[str], list[str]]:

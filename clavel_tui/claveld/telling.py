@@ -38,9 +38,8 @@ class Telling:
         Raises:
             ClaveldError: the broker is away.
         """
-        bucket = {"max_msgs_per_subject": 1, "discard": "new", "deny_delete": True, "allow_rollup_hdrs": True}
-        await self._link.stream(f"KV_{self._refs}", [f"$KV.{self._refs}.>"], bucket)
-        await self._link.stream(f"KV_{self._beats}", [f"$KV.{self._beats}.>"], {**bucket, "max_age": int(BEATS_KEPT_S * 1e9)})
+        await make_refs(self._link)
+        await self._link.stream(f"KV_{self._beats}", [f"$KV.{self._beats}.>"], {**BUCKET, "max_age": int(BEATS_KEPT_S * 1e9)})
         await self._link.listen(key(self._beats, "*"), self._heard)
         for name in self._coordinator.known.agents:
             if found := await self._link.last(f"KV_{self._beats}", key(self._beats, name)):
@@ -106,6 +105,20 @@ class Telling:
                     continue
             break
         self._told[subject] = content
+
+
+BUCKET = {"max_msgs_per_subject": 1, "discard": "new", "deny_delete": True, "allow_rollup_hdrs": True}
+
+
+async def make_refs(link: Link) -> None:
+    """The bucket of what should run, unless it is there.
+
+    Agents hear of a change together with what was changed, and only of one that was kept: the server republishes it.
+    """
+    subjects = f"$KV.{link.broker.refs}.>"
+    await link.stream(
+        f"KV_{link.broker.refs}", [subjects], {**BUCKET, "republish": {"src": subjects, "dest": link.broker.now(">")}}
+    )
 
 
 def _is_to_be_written(said: Wanted | Ordering, there: Wanted | Ordering | None) -> bool:

@@ -35,6 +35,10 @@ class Broker(Model):
         """The bucket of what agents should run, and of what they were told."""
         return f"{self.prefix}-refs"
 
+    def now(self, *parts: str) -> str:
+        """Where the server passes on what that bucket keeps, once it is kept."""
+        return ".".join((self.prefix, "now", *parts))
+
     @property
     def beats(self) -> str:
         """The bucket of heartbeats."""

@@ -26,7 +26,9 @@ from .measure import Aim, Row, Verdict
 OURS, NATS, PEER = "claveld", "claveld and nats-server", "uvicorn, no more"
 TELLING = "processor for the telling"
 CHANGES, SETTLE_S = 10, 2.0
-"""The telling is not over when the last one was told: who asks, asks again. What it costs idly is taken off."""
+"""The telling is not over when the last one was told: who asks, asks again. What goes on beside it is taken off."""
+ALONE_S = 5.0
+"""So long nobody is connected."""
 WAIT_S = 15
 """A heartbeat: each question waits so long, and is asked again."""
 CORE = "% of a core"
@@ -196,6 +198,9 @@ def _started(words: list[str], port: int) -> Iterator[int]:
 class _Agents:
     """So many connections that are kept; ``told``: when each last got something new."""
 
+    beats_on = False
+    """Behind a change all have just asked anew: no question runs out while it settles, so what that costs is not beside it."""
+
     def __init__(self, port: int, tokens: list[str]) -> None:
         self._port = port
         self._tokens = tokens
@@ -242,27 +247,34 @@ async def _body(reader: asyncio.StreamReader, fields: dict[str, str]) -> None:
 async def _measured(
     pids: list[int], agents: _Agents | by_nats.Listeners, count: int, seconds: float, change: Callable[[], Awaitable[object]]
 ) -> dict[str, tuple[float, str]]:
+    alone = await _share(pids, ALONE_S)
     task = asyncio.create_task(agents.run())
     await asyncio.sleep(WAIT_S + 2)
-    begun, used = time.monotonic(), _used(pids)
-    await asyncio.sleep(seconds)
-    idle = 100 * (_used(pids) - used) / (time.monotonic() - begun)
+    idle = await _share(pids, seconds)
+    beside = idle if agents.beats_on else alone
     begun, used, after = time.monotonic(), _used(pids), list[float]()
     for _ in range(CHANGES):
         after += await _told(agents, count, change)
         await asyncio.sleep(SETTLE_S)
     after.sort()
-    telling = (_used(pids) - used - idle / 100 * (time.monotonic() - begun)) / CHANGES
+    telling = (_used(pids) - used - beside * (time.monotonic() - begun)) / CHANGES
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return {
-        "idle": (idle, CORE),
+        "idle": (100 * idle, CORE),
         "memory": (sum(map(_memory, pids)), "MiB"),
         "told, the middle one": (statistics.median(after), "s"),
         "told, p99": (after[int(len(after) * 0.99) - 1], "s"),
         "told, the last": (after[-1], "s"),
         TELLING: (telling, "s"),
     }
+
+
+async def _share(pids: list[int], seconds: float) -> float:
+    """Of one core, while nothing changes."""
+    begun, used = time.monotonic(), _used(pids)
+    await asyncio.sleep(seconds)
+    return (_used(pids) - used) / (time.monotonic() - begun)
 
 
 async def _told(agents: _Agents | by_nats.Listeners, count: int, change: Callable[[], Awaitable[object]]) -> list[float]:

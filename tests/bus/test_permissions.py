@@ -37,7 +37,7 @@ def test_an_agent_is_allowed_what_is_its_own() -> None:
         '"$JS.API.DIRECT.GET.KV_clavel-refs.$KV.clavel-refs.told.amber"',
     ]  # fmt: skip
     assert subscribe.split(", ") == [
-        '"_INBOX.agent-amber.>"', '"$KV.clavel-refs.ref.amber"', '"$KV.clavel-refs.ref.gate"', '"$KV.clavel-refs.told.amber"',
+        '"_INBOX.agent-amber.>"', '"clavel.now.ref.amber"', '"clavel.now.ref.gate"', '"clavel.now.told.amber"',
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from clavel_tui.bus.claveld import ClaveldError
 from clavel_tui.bus.following import FollowingClient
-from clavel_tui.bus.link import Link
+from clavel_tui.bus.link import Link, OvertakenError
 from clavel_tui.bus.listening import ListeningClient
 from clavel_tui.bus.log import Log
 from clavel_tui.bus.records import Record, Registered
@@ -26,7 +26,7 @@ from clavel_tui.claveld.coordinator import Coordinator
 from clavel_tui.claveld.lease import LEASE_S, RENEW_S, Lease
 from clavel_tui.claveld.replica import Replica
 from clavel_tui.claveld.replicated import ReplicatedAgents, ReplicatedDeployments, ReplicatedRefs, ReplicatedSources
-from clavel_tui.claveld.telling import Telling
+from clavel_tui.claveld.telling import Telling, make_refs
 from clavel_tui.domain.agent import Agent, AgentSpecification, Order, Report, Role
 from clavel_tui.domain.broker import Broker, key
 from clavel_tui.domain.errors import AwayError, MovedError, RefusedError
@@ -498,7 +498,7 @@ async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(
         await link.append(subject, Wanted(seq=number, deployment=found[number]).packed())
 
     async with linked(server.broker) as link, line.opened():
-        await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], {"max_msgs_per_subject": 1})
+        await make_refs(link)
         agent = ListeningClient(Link(line.broker, "agent"), lambda: "token", "agent", "amber")
         async with agent.opened():
             with pytest.raises(ClaveldError, match="nothing was evaluated for amber yet"):
@@ -524,6 +524,46 @@ async def test_an_agent_hears_at_once_and_misses_nothing_while_its_line_was_cut(
             assert got.deployment == found[2]
 
 
+async def test_an_agent_believes_only_what_the_server_has_kept_and_what_is_meant_for_it(server: Server) -> None:
+    found = [deployment("amber", f"/nix/store/{number}") for number in range(2)]
+    refs, refused = server.broker.refs, Wanted(seq=9, deployment=deployment("amber", "/nix/store/refused")).packed()
+    subject, other = key(refs, "ref", "amber"), key(refs, "ref", "beryl")
+    async with linked(server.broker) as link:
+        await make_refs(link)
+        await link.append(subject, Wanted(seq=0, deployment=found[0]).packed())
+        await link.append(other, refused)
+        agent = ListeningClient(Link(server.broker, "agent"), lambda: "token", "agent", "amber")
+        async with agent.opened():
+            got = await agent.deployment("amber")
+            waiting = asyncio.create_task(agent.deployment("amber", got.tag, 60))
+            await asyncio.sleep(0.2)
+            with pytest.raises(OvertakenError):
+                await link.append(subject, refused, expected=77)
+            await link.say(server.broker.now("ref", "amber"), refused)
+            asked = f"$JS.API.DIRECT.GET.KV_{refs}.{other}"
+            await link._client.publish(asked, b"", reply=server.broker.now("ref", "amber"))
+            await asyncio.sleep(1)
+            assert not waiting.done()
+            await link.append(subject, Wanted(seq=1, deployment=found[1]).packed())
+            async with asyncio.timeout(10):
+                assert (await waiting).deployment == found[1]
+
+
+async def test_a_bucket_that_passes_nothing_on_is_looked_at_all_the_same(server: Server) -> None:
+    """It was made by an older claveld, and a server changes that of no stream."""
+    found = [deployment("amber", f"/nix/store/{number}") for number in range(2)]
+    refs = server.broker.refs
+    async with linked(server.broker) as link:
+        await link.stream(f"KV_{refs}", [f"$KV.{refs}.>"], {"max_msgs_per_subject": 1})
+        await make_refs(link)
+        await link.append(key(refs, "ref", "amber"), Wanted(seq=0, deployment=found[0]).packed())
+        agent = ListeningClient(Link(server.broker, "agent"), lambda: "token", "agent", "amber")
+        async with agent.opened():
+            got = await agent.deployment("amber")
+            await link.append(key(refs, "ref", "amber"), Wanted(seq=1, deployment=found[1]).packed())
+            assert (await agent.deployment("amber", got.tag, 1)).deployment == found[1]
+
+
 async def test_a_server_that_is_away_is_said_and_ends_nothing(server: Server) -> None:
     agent = ListeningClient(Link(server.broker, "agent"), lambda: "token", "agent", "amber")
     server.end(signal.SIGKILL)
@@ -532,7 +572,7 @@ async def test_a_server_that_is_away_is_said_and_ends_nothing(server: Server) ->
             await agent.deployment("amber")
         server.start()
         async with linked(server.broker) as link:
-            await link.stream(f"KV_{server.broker.refs}", [f"$KV.{server.broker.refs}.>"], {"max_msgs_per_subject": 1})
+            await make_refs(link)
             await link.append(key(server.broker.refs, "ref", "amber"), Wanted(seq=1, deployment=deployment()).packed())
         assert (await agent.deployment("amber")).deployment == deployment()
         with pytest.raises(ClaveldError, match="no claveld answers"):

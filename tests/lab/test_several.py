@@ -236,7 +236,7 @@ async def main():
     async with link.opened():
         await link.ready()
         print("own", (await link.last("KV_clavel-refs", "$KV.clavel-refs.ref.h1")) is not None)
-        for what in ("$KV.clavel-refs.ref.h2", "$KV.clavel-refs.told.h2", "$KV.clavel-refs.>", "clavel-log.>", "clavel.ask", "_INBOX.>", "_INBOX.agent-h2.>"):
+        for what in ("$KV.clavel-refs.ref.h2", "$KV.clavel-refs.told.h2", "$KV.clavel-refs.>", "clavel.now.ref.h2", "clavel.now.told.h2", "clavel.now.>", "clavel-log.>", "clavel.ask", "_INBOX.>", "_INBOX.agent-h2.>"):
             await link.listen(what, heard)
         for name, ask in (
             ("read", link.last("KV_clavel-refs", "$KV.clavel-refs.ref.h2")),
@@ -250,8 +250,10 @@ async def main():
                 print(name, await ask)
             except ClaveldError as error:
                 print(name, "refused")
+        await link.listen("clavel.now.ref.h1", heard)  # that it may, and what it says there itself nobody hears
+        await link.say("clavel.now.ref.h1", b"{}")
         for ask in ("$JS.API.DIRECT.GET.KV_clavel-refs.$KV.clavel-refs.told.h1", "$JS.API.DIRECT.GET.KV_clavel-refs.$KV.clavel-refs.ref.h1", "clavel.ask", "$KV.clavel-beats.h1"):
-            for answered in ("$JS.API.STREAM.DELETE.clavel-log", "clavel-log.a.b", "$KV.clavel-refs.ref.h2", "$KV.clavel-refs.told.h2", "$JS.API.STREAM.PURGE.KV_clavel-refs", "$KV.clavel-lease.evaluate", "$JS.API.STREAM.DELETE.KV_clavel-lease"):
+            for answered in ("$JS.API.STREAM.DELETE.clavel-log", "clavel-log.a.b", "$KV.clavel-refs.ref.h2", "$KV.clavel-refs.told.h2", "clavel.now.ref.h2", "clavel.now.told.h2", "$JS.API.STREAM.PURGE.KV_clavel-refs", "$KV.clavel-lease.evaluate", "$JS.API.STREAM.DELETE.KV_clavel-lease"):
                 await link._client.publish(ask, b"", reply=answered)  # the server looks at what is asked, and not at where the answer goes
         await asyncio.sleep(float(sys.argv[1]))
 asyncio.run(main())
