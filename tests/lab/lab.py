@@ -107,7 +107,8 @@ class Lab:
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in band: with the client key, and known_hosts held to strictly."""
         target = f"{user}@{host}"
-        return run("ssh", "-F", self.ssh_dir / "config", *options, target, command, check=check, timeout=timeout)
+        busy = ("-o", "ServerAliveCountMax=10")  # a host of a busy machine may be silent for longer than 6 s
+        return run("ssh", "-F", self.ssh_dir / "config", *options, *busy, target, command, check=check, timeout=timeout)
 
     def image(
         self, name: str, tag: str, *, text: str = "", health: images.Health = "ok", also: Sequence[str] = (),
