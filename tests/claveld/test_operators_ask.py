@@ -104,10 +104,10 @@ async def test_events_come_in_order_and_who_waits_hears_the_next(claveld: Clavel
     events = (await claveld.get("/v1/events")).json()
     last = events[-1]["seq"]
     assert [event["seq"] for event in events] == list(range(events[0]["seq"], last + 1))
-    wait = asyncio.create_task(claveld.get(f"/v1/events?after={last}&wait=5"))
+    wait = asyncio.create_task(claveld.get(f"/v1/events?after={last}&wait=60"))
     await asyncio.sleep(0.05)
     await claveld.post("/v1/agents/amber/orders", {"order": "hold"})
-    (event,) = (await asyncio.wait_for(wait, 1.0)).json()
+    (event,) = (await asyncio.wait_for(wait, 20.0)).json()
     assert (event["seq"], event["kind"], event["unit"], event["text"]) == (last + 1, "agent", "amber", "told to hold: ann")
 
 
