@@ -104,6 +104,8 @@ class Facts(Model):
     root: bool = False
     lacks: tuple[str, ...] = ()
     """Tools that our scripts need and that are not there, nor anything that would do as well."""
+    stamp: str = ""
+    """Alike for as long as the programs are the same whose versions are told here: docker, compose and nix."""
     disks: tuple[Disk, ...] = ()
     init: str = ""
     failed_units: tuple[str, ...] = ()

@@ -137,7 +137,8 @@ class Watch:
         trouble = Trouble()
         try:
             async with self._probes:
-                facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall)
+                before = self._facts.get(unit.name)
+                facts = await probe(self._parts.runner, unit, self._parts.target(unit), self._parts.clock.wall, before)
             await self._read_files(unit)
         except RemoteError as error:
             trouble = Trouble(error.text, error.hint, error.kind)

@@ -48,15 +48,26 @@ def _text(checks: tuple[str, ...], fragments: tuple[tuple[str, int], ...], type_
     return "\n".join(texts)
 
 
-async def probe(runner: QueryRunner, unit: Unit, target: Target, now: Callable[[], float] = time.time) -> Facts:
-    """Looks at the unit once.
+async def probe(
+    runner: QueryRunner, unit: Unit, target: Target, now: Callable[[], float] = time.time, known: Facts | None = None
+) -> Facts:
+    """Looks at the unit once. ``known``: what was seen of it before, which saves the unit to ask its programs for their versions.
 
     Raises:
         RemoteError: it could not be reached. Fragments that stayed silent are facts, not errors.
     """
     begun = now()
     nonce = f"{time.monotonic_ns():x}"
-    lines, whole = await runner.converse(target, probe_query(unit), f"probe {nonce}", f">> {nonce}")
+    lines, whole = await runner.converse(target, probe_query(unit), f"{known_line(known)}probe {nonce}", f">> {nonce}")
     start = f"<< {nonce}"
     body = lines[lines.index(start) + 1 :] if start in lines else []
     return parse_frame(unit.name, body, at=now(), begun=begun, whole=whole, fragments=tuple(FRAGMENTS))
+
+
+def known_line(facts: Facts | None) -> str:
+    """The line that frame.sh understands, or nothing where there is nothing to say."""
+    if facts is None or not facts.stamp:
+        return ""
+    versions = ("" if facts.docker in {"missing", "silent"} else facts.docker, facts.compose, facts.nix)
+    line = "|".join((*versions, facts.stamp))
+    return f"known {line}\n" if line.count("|") == len(versions) else ""

@@ -66,6 +66,7 @@ def _host(rows: list[Fields]) -> dict[str, Any]:
         "load": tuple(n for word in said.get("load", "").split() if (n := _number(word)) is not None),
         "root": said.get("user") == "0",
         "lacks": tuple(clean(said.get("lacks", ""), 200).split()),
+        "stamp": clean(said.get("stamp", ""), 2000),
         "clock": _number(said.get("clock")),
         "temperature_c": max(temperatures) / 1000 if temperatures else None,
     }

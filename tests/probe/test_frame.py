@@ -11,6 +11,7 @@ import pytest
 from clavel_tui.domain.facts import Facts
 from clavel_tui.domain.unit import Check, Unit
 from clavel_tui.probe import ask, probe, probe_query
+from clavel_tui.probe.ask import known_line
 from clavel_tui.probe.parse import parse_frame
 from clavel_tui.remote.effects import Query
 from clavel_tui.remote.local import LocalRunner
@@ -112,7 +113,7 @@ def pid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def resident() -> Iterator[Callable[[Target], Callable[[], Facts]]]:
-    """Starts the script once, as over SSH, and asks it for one frame at each call."""
+    """Starts the script once, as over SSH, and asks it at each call for one frame, with what the one before has shown."""
     with ExitStack() as stack:
 
         def started(target: Target) -> Callable[[], Facts]:
@@ -121,15 +122,21 @@ def resident() -> Iterator[Callable[[Target], Callable[[], Facts]]]:
             process = stack.enter_context(Popen(words, stdin=PIPE, stdout=PIPE, text=True))
             assert process.stdin
             stack.callback(process.stdin.close)
-            return lambda: frame(process)
+            seen: list[Facts] = []
+
+            def look() -> Facts:
+                seen.append(frame(process, seen[-1] if seen else None))
+                return seen[-1]
+
+            return look
 
         yield started
 
 
-def frame(process: Popen[str]) -> Facts:
+def frame(process: Popen[str], known: Facts | None) -> Facts:
     assert process.stdin
     assert process.stdout
-    process.stdin.write("probe n\n")
+    process.stdin.write(f"{known_line(known)}probe n\n")
     process.stdin.flush()
     lines = [process.stdout.readline()]
     while lines[-1] != ">> n\n":
@@ -148,9 +155,8 @@ def test_versions_that_are_known_are_asked_again_when_their_files_changed(
     program(tools / "docker", f'echo "$1 $2" >>{called}\ncase $* in version*) cat {version} ;; *version*) echo 5.0 ;; esac')
     program(tools / "nix", f"echo nix >>{called}\necho nix 2.8")
     look = resident(here)
-    for _ in range(4):
-        seen = look()
-        assert (seen.docker, seen.compose, seen.nix) == ("29.0", "5.0", "nix 2.8")
+    seen = look()
+    assert (seen.docker, seen.compose, seen.nix) == ("29.0", "5.0", "nix 2.8")
     called.unlink()
     for _ in range(4):
         seen = look()
@@ -159,12 +165,40 @@ def test_versions_that_are_known_are_asked_again_when_their_files_changed(
 
     version.write_text("30.0\n")
     pid.write_text("a daemon of another version")
-    look()  # and behind it, when nobody waits, it is asked anew
     assert look().docker == "30.0"
     version.write_text("31.0\n")
-    pid.unlink()
-    look()
+    pid.unlink()  # now nothing would tell that it is another daemon
     assert look().docker == "31.0"
+    version.write_text("32.0\n")
+    assert look().docker == "32.0"
+    called.unlink()
+    program(tools / "nix", "echo nix 2.18")
+    assert look().nix == "nix 2.18"
+    assert "compose version" in called.read_text()
+
+
+@pytest.mark.parametrize("odd", ["29|0", "29.0|x"])
+async def test_a_version_that_would_break_the_line_is_asked_again(here: Target, tools: Path, pid: Path, odd: str) -> None:
+    program(tools / "docker", f"case $* in version*) echo '{odd}' ;; *version*) echo 5.0 ;; esac")
+    seen = await probe(LocalRunner(Secrets()), UNIT, here)
+    assert known_line(seen) == ""
+    again = await probe(LocalRunner(Secrets()), UNIT, here, known=seen)
+    assert (again.docker, again.compose) == (odd, "5.0")
+
+
+async def test_what_a_console_knows_holds_for_the_next_one_as_well(here: Target, tools: Path, tmp_path: Path, pid: Path) -> None:
+    """A command looks once or twice, and has from its cache what the last one saw; of another machine nothing of it fits."""
+    called = tmp_path / "called"
+    program(tools / "docker", f'echo "$1 $2" >>{called}\ncase $* in version*) echo 29.0 ;; *version*) echo 5.0 ;; esac')
+    first = await probe(LocalRunner(Secrets()), UNIT, here)
+    assert "version --format" in called.read_text()
+    called.unlink()
+    known = Facts.model_validate_json(first.model_dump_json())
+    second = await probe(LocalRunner(Secrets()), UNIT, here, known=known)
+    assert (second.docker, second.compose, second.stamp) == ("29.0", "5.0", first.stamp)
+    assert "version" not in called.read_text()
+    other = known.model_copy(update={"docker": "1.0", "stamp": f"{first.stamp} of another machine"})
+    assert (await probe(LocalRunner(Secrets()), UNIT, here, known=other)).docker == "29.0"
 
 
 async def test_generations_and_what_differs_from_the_boot(here: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,51 +49,50 @@ quick() {
     said=$(eval "$frag_text" 2>/dev/null </dev/null) || code=$?
 }
 
-# version_of NAME FILES CMD...: what CMD says, in $version; asked again when one of the files is another one, or when it did
-# not answer. `nix --version` and `docker compose version` take longer than all else that is looked at.
-version_of() {
-    version_n=$1
-    # shellcheck disable=SC2086  # several files
-    version_now=$(ls -liLd $2 2>/dev/null)
-    shift 2
-    eval "version=\$version_$version_n version_was=\$version_was_$version_n"
-    [ -z "$version" ] || [ "$version_now" != "$version_was" ] || return 0
-    version=$(limit 4 "$@" 2>/dev/null </dev/null) || version=
-    eval "version_$version_n=\$version version_was_$version_n=\$version_now"
-}
-
-version_compose='' version_docker='' version_nix='' version_was_compose='' version_was_docker='' version_was_nix=''
 plugins=
 for plugins_d in "${HOME:-/root}/.docker" /usr/libexec/docker /usr/lib/docker /usr/local/lib/docker /usr/local/libexec/docker; do
     [ ! -e "$plugins_d/cli-plugins/docker-compose" ] || plugins="$plugins $plugins_d/cli-plugins/docker-compose"
 done
 
-versions() { # versions FRAGMENT: those that it tells
-    case $1 in
-    docker)
-        have docker || return 0
-        version_of compose "$(command -v docker) $plugins" docker compose version --short && CLAVEL_COMPOSE=$version
-        CLAVEL_DOCKER=
-        # The daemon's changes with its pid file; where there is none nothing would tell, and it is asked at each look.
-        if [ -e "$root/run/docker.pid" ]; then
-            version_of docker "$root/run/docker.pid" docker version --format '{{.Server.Version}}' && CLAVEL_DOCKER=$version
-        fi
-        ;;
-    nixos) have nix && version_of nix "$(command -v nix)" nix --version && CLAVEL_NIX=$version ;;
-    *) return 0 ;;
-    esac
-    export CLAVEL_COMPOSE CLAVEL_DOCKER CLAVEL_NIX
+# stamp: $stamp, one line that is another one when a program whose version is told, or the daemon, is another one. Their
+# versions take longer to ask for than all else that is looked at, so that whoever asks says what it knows of them: a line
+# "known DOCKER|COMPOSE|NIX|STAMP". Where the stamp is still that one, nothing of it is asked again.
+stamp() {
+    stamp_f=$root/run/docker.pid
+    if have docker; then stamp_f="$stamp_f $plugins $(command -v docker)"; fi
+    if have nix; then stamp_f="$stamp_f $(command -v nix)"; fi
+    # shellcheck disable=SC2046,SC2086  # several files; and the columns of all lines as one line
+    set -- $(ls -liLd $stamp_f 2>/dev/null)
+    stamp=$*
 }
+recall() {
+    stamp
+    CLAVEL_DOCKER='' CLAVEL_COMPOSE='' CLAVEL_NIX=''
+    recall_k=$known
+    known=
+    [ "${recall_k#*"|"*"|"*"|"}" = "$stamp" ] || return 0
+    # Of a daemon without a pid file nothing would tell that it is another one.
+    [ ! -e "$root/run/docker.pid" ] || CLAVEL_DOCKER=${recall_k%%"|"*}
+    recall_k=${recall_k#*"|"}
+    CLAVEL_COMPOSE=${recall_k%%"|"*}
+    recall_k=${recall_k#*"|"}
+    CLAVEL_NIX=${recall_k%%"|"*}
+}
+export CLAVEL_COMPOSE CLAVEL_DOCKER CLAVEL_NIX
 
-looks=0
+known=
 while IFS= read -r ask; do
     case $ask in
     "probe "*[!0-9a-z]*) continue ;;
     "probe "*) nonce=${ask#probe } ;;
+    "known "*)
+        known=${ask#known }
+        continue
+        ;;
     *) continue ;;
     esac
     add "<< $nonce"
-    answered=
+    recall
     for frag in $fragments; do
         name=${frag%%:*}
         seconds=${frag#*:}
@@ -110,12 +109,7 @@ $frag_text" clavel "$@" 2>/dev/null </dev/null
             add ''
         fi
         add "=. $name $code"
-        [ "$code" != 0 ] || answered="$answered $name"
     done
     add ">> $nonce"
     show
-    # For the next time, when nobody waits: a fragment whose version is not known asks for it itself. Who looks only once or
-    # twice, as a command does, has no use for that.
-    looks=$((looks + 1))
-    [ "$looks" -lt 3 ] || for name in $answered; do versions "$name"; done
 done

@@ -4,6 +4,7 @@ kv() { printf '%s\t%s\n' "$1" "$2"; }
 # first FILE: its first line, in $v.
 first() { [ -r "$root$1" ] && IFS= read -r v <"$root$1"; }
 
+[ -z "${stamp:-}" ] || kv stamp "$stamp"
 if first /proc/sys/kernel/ostype && k=$v && first /proc/sys/kernel/osrelease; then kv kernel "$k $v"; else kv kernel "$(uname -sr)"; fi
 if first /proc/sys/kernel/arch; then kv arch "$v"; else kv arch "$(uname -m)"; fi
 if first /proc/sys/kernel/hostname; then kv hostname "$v"; else kv hostname "$(uname -n)"; fi
