@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from clavel_tui.cli import output
 from clavel_tui.cli.context import Context
@@ -116,11 +116,18 @@ async def _carry(client: FleetClient, plan: Plan, context: Context) -> Operation
 
 async def _tell(client: FleetClient, ident: str, plan: Plan) -> None:
     """Progress: steps and words on a terminal and in a log alike; the commands' own output only with --verbose."""
-    async for event in client.events(0):
+    async for event in since_its_beginning(client, ident):
         if event.operation == ident and event.kind == "settled":
             return
         if event.operation == ident and (line := _line(event)):
             print(f"{plan.request.unit}: {line}", file=sys.stderr)
+
+
+async def since_its_beginning(client: FleetClient, ident: str) -> AsyncIterator[Event]:
+    """What is journalled from the beginning of that operation on: years of history before it are not read."""
+    said = await client.operation_events(ident)
+    async for event in client.events(said[0].seq - 1 if said else 0):
+        yield event
 
 
 def _line(event: Event) -> str:

@@ -117,7 +117,7 @@ async def _followed(client: FleetClient, ident: str) -> Operation:
 
 async def _tell_events(client: FleetClient, ident: str) -> None:
     parts = {ident}
-    async for event in client.events(0):
+    async for event in change.since_its_beginning(client, ident):
         if event.operation not in parts and event.kind == "begun":
             operation = await client.operation(event.operation)
             parts |= {event.operation} if operation and operation.parent == ident else set()

@@ -15,7 +15,7 @@ import pytest
 from clavel_tui.cli import change, deploy, output
 from clavel_tui.cli.context import Context
 from clavel_tui.domain.errors import RefusedError
-from clavel_tui.domain.operation import Operation, Origin, Plan, Request, State, Verb
+from clavel_tui.domain.operation import Event, Operation, Origin, Plan, Request, State, Verb
 from clavel_tui.domain.outcome import EXIT_CODES, Outcome
 from clavel_tui.domain.unit import Fleet
 from tests.domain.build import stack, unit
@@ -43,6 +43,9 @@ class Client:
         request = Request(unit=ident, stack="web", verb=Verb.UPDATE)
         operation = Operation(id=ident, request=request, origin=Origin(operator="a"), state=State.RUNNING)
         return operation.ended_with(Outcome.SUCCEEDED, "updated", 1.0)
+
+    async def operation_events(self, _ident: str) -> tuple[()]:
+        return ()
 
     async def events(self, _after: int) -> AsyncIterator[object]:
         await asyncio.sleep(1)
@@ -111,3 +114,19 @@ def test_a_result_that_there_is_no_room_for_is_said(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(output.os, "dup2", lambda *_: None)
     with pytest.raises(RefusedError, match="could not be written: No space left"):
         output.result("x")
+
+
+async def test_what_happened_before_an_operation_is_not_read_to_tell_of_it() -> None:
+    """A journal of a year has hundreds of thousands of events; what they tell is over."""
+    asked: list[int] = []
+
+    class Long(Client):
+        async def operation_events(self, ident: str) -> tuple[Event, ...]:
+            return (Event(seq=900_001, at=1.0, kind="begun", operation=ident, unit="h1", text="update"),)
+
+        async def events(self, after: int) -> AsyncIterator[object]:
+            asked.append(after)
+            yield "news"
+
+    assert [event async for event in change.since_its_beginning(Long(), "op")] == ["news"]  # type: ignore[arg-type]
+    assert asked == [900_000]
