@@ -113,6 +113,8 @@ class SystemPlan(Model):
     confirm_seconds: int = 0
     secrets: tuple[str, ...] = ()
     """Keys that it looks for on the unit and that are not there."""
+    looked: float = 0.0
+    """When the unit was asked whether it has it, by the workstation's clock."""
     reboot: str = ""
     """Why a reboot would be due; empty where none would."""
 

@@ -80,7 +80,7 @@ class SystemPlanner:
             substituters=wanted.template.substituters if wanted.template else (),
             keys=wanted.template.keys if wanted.template else (),
         )
-        system = await self._looked(system, unit, target, facts)
+        system = (await self._looked(system, unit, target, facts)).model_copy(update={"looked": self._parts.clock.wall()})
         return Plan(
             request=request,
             title=f"{title} to {wanted.label}" if wanted.label not in title else title,

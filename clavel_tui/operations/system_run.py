@@ -14,6 +14,7 @@ from clavel_tui.nix.here import nix_store, workstation
 from clavel_tui.nix.system_job import system_bundle
 from clavel_tui.operations.parts import Parts
 from clavel_tui.operations.run import Run
+from clavel_tui.operations.watch import RECENT_S
 from clavel_tui.remote.errors import RemoteError
 from clavel_tui.remote.target import LOCAL, Target
 
@@ -71,6 +72,8 @@ class SystemRun:
         """Looked at anew: between preview and now somebody may have built, copied or collected it."""
         self._parts.checkpoint("begun")
         path, target = self._system.nar_id, self._parts.target(self._unit)
+        if not self._system.away and 0 <= self._parts.clock.wall() - self._system.looked < RECENT_S:
+            return
         # And to copy what is there by now changes nothing.
         known_away = self._parts.workshop is not None and self._system.away and not self._system.build
         if not known_away and not await absent(self._parts.runner, target, [path]):
