@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, compress
 from operator import is_not
 
@@ -39,37 +39,30 @@ class Board:
     def take(self, units: Sequence[UnitState], text: str) -> None:
         """A new snapshot, or another filter."""
         before, self._units = self._units, units
-        changed = self._changed(before)
-        if changed is None:
-            self._take_all()
-        moved = changed is None or self._take_changed(before, changed)
-        if moved or text != self._filter:
+        if self._take_changed(before) or text != self._filter:
             self._filter, self._terms = text, parse(text)
             self._sort()
 
-    def _changed(self, before: Sequence[UnitState]) -> list[int] | None:
-        """Which units are not what they were; None where they are not the same units any more."""
-        if len(before) != len(self._units):
-            return None
-        found = list(compress(range(len(before)), map(is_not, before, self._units)))
-        for n in found:
-            old, new = before[n].unit, self._units[n].unit
-            if old is not new and old.name != new.name:
-                return None
-        return found
+    def _take_changed(self, before: Sequence[UnitState]) -> bool:
+        """Whether rows come, go, or change places.
 
-    def _take_all(self) -> None:
+        One walk that does all with a unit while it is at hand: to fetch a thousand of them from memory is most of what it costs.
+        """
+        if len(before) != len(self._units):
+            return self._take_all()
+        moved = False
+        for old, new in compress(zip(before, self._units, strict=True), map(is_not, before, self._units)):
+            if old.unit is not new.unit and old.unit.name != new.unit.name:
+                return self._take_all()
+            moved = self.tally.change(old, new) or moved or self._differ(old, new)
+        return moved
+
+    def _take_all(self) -> bool:
+        """They are not the same units any more."""
         self.tally = render.Tally(self._units)
         name = max((cell_len(unit.unit.name) for unit in self._units), default=0)
         self._widths = {pane: [name] + [0] * (len(columns) - 1) for pane, columns in PANES.items()}
-
-    def _take_changed(self, before: Sequence[UnitState], changed: Iterable[int]) -> bool:
-        """Whether rows come, go, or change places."""
-        moved = False
-        for n in changed:
-            old, new = before[n], self._units[n]
-            moved = self.tally.change(old, new) or moved or self._differ(old, new)
-        return moved
+        return True
 
     def _differ(self, old: UnitState, new: UnitState) -> bool:
         return not render.same_entries(old, new) or (bool(self._terms) and self._is_meant(old) is not self._is_meant(new))

@@ -51,6 +51,9 @@ KEPT_ROWS = 200
 """No terminal is higher."""
 COALESCE_S = 0.1
 """Changes of a tenth of a second become one paint: eight hundred units answer at once after a refresh."""
+BEHIND_S = COALESCE_S / 2
+"""What was shown before is let go that long behind a snapshot: to free a thousand units takes as long as to show them, and the
+paint comes first."""
 
 
 class Console(App[None]):
@@ -147,6 +150,7 @@ class Console(App[None]):
         away = message.state.claveld if self._state and not self._state.claveld else ""
         if message.state.files not in ("", self._state.files if self._state else ""):
             self.notify(message.state.files, severity="warning", markup=False)
+        asyncio.get_running_loop().call_later(BEHIND_S, _let_go, self._state)
         self._state = message.state
         self._fleet.take(message.state)
         self._keep_frame()
@@ -295,6 +299,10 @@ class Console(App[None]):
         """The operations on that unit that are not settled; ``or_no_unit``: and those of no unit, such as an evaluation."""
         names = {unit.unit.name if unit else "", *([""] if or_no_unit else [])}
         return [o for o in self._state.operations if o.request.unit in names] if self._state else []
+
+
+def _let_go(_before: FleetState | None) -> None:
+    """Nothing: what waits for this call is kept until then."""
 
 
 async def _changed(client: FleetClient, watching: asyncio.Task[None]) -> None:

@@ -1,6 +1,7 @@
 """The list of units at a thousand and more, against a plain DataTable: load, burst of updates, filter, memory, key to byte.
 
 A burst comes to the table as two cells a unit, and to the console as it comes there: as one snapshot of what holds after it.
+What it lets go behind the paint is not counted: a person waits for the paint.
 """
 
 import json
